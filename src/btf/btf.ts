@@ -1,0 +1,5 @@
+export class Btf {
+  string(_o: number): string {
+    return '';
+  }
+}

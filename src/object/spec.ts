@@ -1,0 +1,195 @@
+import type { InsnIndex, Insns } from '../asm/insns.ts';
+import type { Btf } from '../btf/btf.ts';
+import type { TypeId } from '../btf/types.ts';
+import type { Brand } from '../bytes/brand.ts';
+
+/** Index into {@link ObjectSpec.functions}. */
+export type FunctionIndex = Brand<number, 'FunctionIndex'>;
+
+/** Index into {@link ObjectSpec.maps}. */
+export type MapIndex = Brand<number, 'MapIndex'>;
+
+/**
+ * All that an object says, and nothing about the machine it was opened on: the same bytes
+ * give the same value anywhere. Plain data, so that users change it before loading.
+ */
+export interface ObjectSpec {
+  /** As libbpf derives it: the file's base name up to the first dot, identifier characters only. */
+  readonly name: string;
+  readonly littleEndian: boolean;
+  /** Contents of section `license`, empty if there is none. */
+  readonly license: string;
+  /** Contents of section `version`, 0 if there is none. */
+  readonly kernelVersion: number;
+  /** Types of the object, with DATASEC sizes and offsets made right from the symbols. */
+  readonly btf: Btf | undefined;
+  /** Every function, entry points and subprograms, in section and offset order. */
+  readonly functions: readonly FunctionSpec[];
+  /** The entry points, in the order of their sections and offsets. */
+  readonly programs: readonly ProgramSpec[];
+  /** BTF-defined maps first, in the order of their definitions, then those of data sections. */
+  readonly maps: readonly MapSpec[];
+  /** `extern` declarations: kernel symbols, kfuncs and kconfig values. */
+  readonly externs: readonly ExternSpec[];
+}
+
+/** Code of one function symbol, from its first instruction to its last. */
+export interface FunctionSpec {
+  readonly name: string;
+  /** Section that holds it. */
+  readonly section: string;
+  /** Place in that section, in instructions. */
+  readonly sectionOffset: InsnIndex;
+  readonly binding: 'local' | 'global' | 'weak';
+  /** ELF visibility is hidden or internal. */
+  readonly hidden: boolean;
+  /** Raw instructions as compiled; never changed after opening. */
+  readonly insns: Insns;
+  /** Relocations in instruction order, indices relative to this function. */
+  readonly relocations: readonly InsnRelocation[];
+  /** CO-RE relocations in instruction order, indices relative to this function. */
+  readonly coreRelocations: readonly CoreRelocation[];
+  readonly funcInfo: readonly FuncInfo[];
+  readonly lineInfo: readonly LineInfo[];
+}
+
+/** What an ELF relocation at one instruction points at. */
+export type InsnRelocation =
+  /** `ld_imm64` of a map. */
+  | { readonly kind: 'map'; readonly insn: InsnIndex; readonly map: MapIndex }
+  /** `ld_imm64` of a variable: `offset` bytes into the value of a data-section map. */
+  | {
+      readonly kind: 'map-value';
+      readonly insn: InsnIndex;
+      readonly map: MapIndex;
+      readonly offset: number;
+    }
+  /** Call of a subprogram. */
+  | { readonly kind: 'call'; readonly insn: InsnIndex; readonly target: FunctionIndex }
+  /** `ld_imm64` of a subprogram's address (callbacks). */
+  | { readonly kind: 'function-address'; readonly insn: InsnIndex; readonly target: FunctionIndex }
+  /** Call of a kfunc, by its extern. */
+  | { readonly kind: 'extern-call'; readonly insn: InsnIndex; readonly extern: number }
+  /** `ld_imm64` of an extern variable. */
+  | { readonly kind: 'extern-address'; readonly insn: InsnIndex; readonly extern: number };
+
+/** `enum bpf_core_relo_kind` of <linux/bpf.h>. */
+export const CORE_RELO = {
+  FIELD_BYTE_OFFSET: 0,
+  FIELD_BYTE_SIZE: 1,
+  FIELD_EXISTS: 2,
+  FIELD_SIGNED: 3,
+  FIELD_LSHIFT_U64: 4,
+  FIELD_RSHIFT_U64: 5,
+  TYPE_ID_LOCAL: 6,
+  TYPE_ID_TARGET: 7,
+  TYPE_EXISTS: 8,
+  TYPE_SIZE: 9,
+  ENUMVAL_EXISTS: 10,
+  ENUMVAL_VALUE: 11,
+  TYPE_MATCHES: 12,
+} as const;
+
+export type CoreReloKind = (typeof CORE_RELO)[keyof typeof CORE_RELO];
+
+/** One record of the CO-RE part of `.BTF.ext`. */
+export interface CoreRelocation {
+  readonly insn: InsnIndex;
+  readonly kind: CoreReloKind;
+  /** Root type of the access, in the object's own BTF. */
+  readonly type: TypeId;
+  /** Access string, such as `0:1:2`. */
+  readonly access: string;
+}
+
+/** One record of the function part of `.BTF.ext`. */
+export interface FuncInfo {
+  readonly insn: InsnIndex;
+  readonly type: TypeId;
+}
+
+/** One record of the line part of `.BTF.ext`; string offsets are into the object's BTF strings. */
+export interface LineInfo {
+  readonly insn: InsnIndex;
+  readonly fileNameOffset: number;
+  readonly lineOffset: number;
+  /** From 1. */
+  readonly line: number;
+  /** From 1; 0 where unknown. */
+  readonly column: number;
+}
+
+/** An entry point. */
+export interface ProgramSpec {
+  readonly name: string;
+  readonly function: FunctionIndex;
+  /** The section's full name, such as `tp/syscalls/sys_enter_openat`. */
+  readonly section: string;
+  /** `BPF_PROG_TYPE`; undefined where the section's name is not known. */
+  readonly type: number | undefined;
+  /** `BPF_ATTACH_TYPE` expected, 0 where none. */
+  readonly attachType: number;
+  /** What follows the type in the section's name: `syscalls/sys_enter_openat`. */
+  readonly attachTarget: string | undefined;
+  /** `BPF_F_SLEEPABLE`, `BPF_F_XDP_HAS_FRAGS`, …, for `prog_flags`. */
+  readonly flags: number;
+  /** False for sections that start with `?`. */
+  readonly autoload: boolean;
+}
+
+/** A map, from a definition in `.maps` or made for a data section. */
+export interface MapSpec {
+  /** Name that programs and users know: the variable's, or `.rodata` for a data section. */
+  readonly name: string;
+  /** Name that the kernel gets, at most 15 characters (libbpf's rule for data sections). */
+  readonly kernelName: string;
+  /** `BPF_MAP_TYPE`. */
+  readonly type: number;
+  /** In bytes. */
+  readonly keySize: number;
+  /** In bytes. */
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  /** `BPF_F_*` of map creation. */
+  readonly flags: number;
+  readonly extra: bigint;
+  readonly numaNode: number;
+  readonly keyType: TypeId | undefined;
+  readonly valueType: TypeId | undefined;
+  readonly pinning: 'none' | 'by-name';
+  /** Template of the maps that a map of maps holds. */
+  readonly inner: MapSpec | undefined;
+  /** Initial slots of a map of maps or a prog array. */
+  readonly values: readonly InitialValue[];
+  /** Set where the map holds a data section. */
+  readonly data: DataSection | undefined;
+}
+
+export type InitialValue =
+  | { readonly kind: 'map'; readonly index: number; readonly map: MapIndex }
+  | { readonly kind: 'program'; readonly index: number; readonly program: FunctionIndex };
+
+export interface DataSection {
+  readonly section: string;
+  readonly kind: 'data' | 'rodata' | 'bss' | 'kconfig';
+  /** Initial value, `valueSize` long before the map's page rounding. */
+  readonly contents: Uint8Array;
+  readonly variables: readonly VariableSpec[];
+}
+
+export interface VariableSpec {
+  readonly name: string;
+  /** In bytes from the start of the section. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly size: number;
+  readonly type: TypeId | undefined;
+  readonly binding: 'local' | 'global' | 'weak';
+}
+
+export interface ExternSpec {
+  readonly name: string;
+  readonly kind: 'kfunc' | 'ksym' | 'kconfig';
+  readonly weak: boolean;
+  readonly type: TypeId | undefined;
+}
