@@ -1,1 +1,17 @@
-export {};
+#!/usr/bin/env node
+import { main } from '../src/cli/main.ts';
+
+const { stdout, stderr } = process;
+// `tsbpf … | head` closes our output early; that is no error of ours.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+process.exitCode = await main(process.argv.slice(2), {
+  out: (text) => void stdout.write(text),
+  err: (text) => void stderr.write(text),
+  color:
+    stdout.isTTY === true &&
+    process.env['NO_COLOR'] === undefined &&
+    process.env['TERM'] !== 'dumb',
+});

@@ -1,8 +1,10 @@
 import { type AsmErrorDetail, asmWords } from './errors/asm.ts';
 import { type BtfErrorDetail, btfWords } from './errors/btf.ts';
 import { type BytesErrorDetail, bytesWords } from './errors/bytes.ts';
+import { type CliErrorDetail, cliWords } from './errors/cli.ts';
 import { type ElfErrorDetail, elfWords } from './errors/elf.ts';
 import { type KernelErrorDetail, kernelWords } from './errors/kernel.ts';
+import { type LoaderErrorDetail, loaderWords } from './errors/loader.ts';
 import { type ObjectErrorDetail, objectWords } from './errors/object.ts';
 import { quoteName } from './errors/quote.ts';
 import { type RelocsErrorDetail, relocsWords } from './errors/relocs.ts';
@@ -17,8 +19,10 @@ export type BpfErrorDetail =
   | AsmErrorDetail
   | BtfErrorDetail
   | BytesErrorDetail
+  | CliErrorDetail
   | ElfErrorDetail
   | KernelErrorDetail
+  | LoaderErrorDetail
   | ObjectErrorDetail
   | RelocsErrorDetail
   | VmErrorDetail;
@@ -42,8 +46,10 @@ const words: Words<BpfErrorDetail> = {
   ...asmWords,
   ...btfWords,
   ...bytesWords,
+  ...cliWords,
   ...elfWords,
   ...kernelWords,
+  ...loaderWords,
   ...objectWords,
   ...relocsWords,
   ...vmWords,

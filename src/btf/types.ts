@@ -180,6 +180,18 @@ export interface BtfDeclTag {
   readonly attribute: boolean;
 }
 
+/**
+ * A type of a kind newer than this library, which the layout section of the BTF allowed
+ * to step over. Only its common part is known.
+ */
+export interface BtfUnknown {
+  readonly kind: 'unknown';
+  readonly id: TypeId;
+  readonly name: string;
+  /** The kind's number, above those of {@link BTF_KIND}. */
+  readonly number: number;
+}
+
 /** One type, as plain data; every switch on `kind` is exhaustive. */
 export type BtfType =
   | BtfVoid
@@ -194,4 +206,5 @@ export type BtfType =
   | BtfVar
   | BtfDataSection
   | BtfFloat
-  | BtfDeclTag;
+  | BtfDeclTag
+  | BtfUnknown;

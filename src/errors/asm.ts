@@ -1,7 +1,6 @@
 import type { Words } from './words.ts';
 
-export type AsmErrorDetail = { readonly code: 'asm-placeholder' };
+/** Reading and writing instructions fails in one way only, `truncated`, which is the bytes room's. */
+export type AsmErrorDetail = never;
 
-export const asmWords: Words<AsmErrorDetail> = {
-  'asm-placeholder': () => '',
-};
+export const asmWords: Words<AsmErrorDetail> = {};

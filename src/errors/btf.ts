@@ -1,7 +1,148 @@
+import { quoteName } from './quote.ts';
 import type { Words } from './words.ts';
 
-export type BtfErrorDetail = { readonly code: 'btf-placeholder' };
+/**
+ * Errors of BTF and BTF.ext. `btf` is the name that the BTF was parsed under (a file,
+ * `vmlinux`, …); offsets and sizes are in bytes, ids are type ids.
+ */
+export type BtfErrorDetail =
+  | { readonly code: 'btf-magic'; readonly btf: string; readonly magic: number }
+  | {
+      readonly code: 'btf-header';
+      readonly btf: string;
+      readonly field: 'version' | 'flags' | 'hdr_len' | 'rest of the header';
+      readonly value: number;
+    }
+  | {
+      readonly code: 'btf-section';
+      readonly btf: string;
+      readonly section: string;
+      /** From the start of the BTF. */
+      readonly offset: number;
+      readonly length: number;
+      readonly problem: string;
+    }
+  | {
+      readonly code: 'btf-unknown-kind';
+      readonly btf: string;
+      readonly id: number;
+      readonly kind: number;
+      /** In the type section. */
+      readonly offset: number;
+    }
+  | {
+      readonly code: 'btf-type-truncated';
+      readonly btf: string;
+      readonly id: number;
+      /** In the type section. */
+      readonly offset: number;
+      readonly need: number;
+      readonly have: number;
+    }
+  | {
+      readonly code: 'btf-invalid-type';
+      readonly btf: string;
+      readonly id: number;
+      readonly problem: string;
+    }
+  | {
+      readonly code: 'btf-name-offset';
+      readonly btf: string;
+      readonly id: number;
+      readonly offset: number;
+      readonly end: number;
+    }
+  | {
+      readonly code: 'btf-reference';
+      readonly btf: string;
+      readonly id: number;
+      readonly target: number;
+      readonly end: number;
+    }
+  | {
+      readonly code: 'btf-no-type';
+      readonly btf: string;
+      readonly id: number;
+      readonly end: number;
+    }
+  | {
+      readonly code: 'btf-no-string';
+      readonly btf: string;
+      readonly offset: number;
+      readonly end: number;
+    }
+  | {
+      readonly code: 'btf-reference-chain';
+      readonly btf: string;
+      readonly id: number;
+      readonly name: string;
+      readonly limit: number;
+    }
+  | {
+      readonly code: 'btf-contains-itself';
+      readonly btf: string;
+      readonly id: number;
+      readonly name: string;
+    }
+  | {
+      readonly code: 'btf-no-size';
+      readonly btf: string;
+      readonly id: number;
+      readonly kind: string;
+      readonly name: string;
+    }
+  | {
+      readonly code: 'btf-too-large';
+      readonly btf: string;
+      readonly id: number;
+      readonly name: string;
+    }
+  | {
+      readonly code: 'btf-datasec-fix';
+      readonly btf: string;
+      readonly id: number;
+      readonly problem: string;
+    }
+  | {
+      readonly code: 'btf-ext';
+      readonly file: string;
+      readonly part: 'header' | 'func info' | 'line info' | 'CO-RE relocations';
+      /** From the start of the section. */
+      readonly offset: number;
+      readonly problem: string;
+    }
+  | { readonly code: 'btf-build'; readonly problem: string };
+
+const typeOf = (d: { readonly id: number; readonly name: string }): string =>
+  d.name === '' ? `type ${d.id}` : `type ${d.id} (${quoteName(d.name)})`;
 
 export const btfWords: Words<BtfErrorDetail> = {
-  'btf-placeholder': () => '',
+  'btf-magic': (d) =>
+    `${quoteName(d.btf)} is not BTF: it starts with 0x${d.magic.toString(16).padStart(4, '0')} instead of 0xeb9f`,
+  'btf-header': (d) =>
+    `BTF ${quoteName(d.btf)}: ${d.field} ${d.value} in the header is not supported`,
+  'btf-section': (d) =>
+    `BTF ${quoteName(d.btf)}: the ${d.section} section (${d.length} bytes at offset ${d.offset}) ${d.problem}`,
+  'btf-unknown-kind': (d) =>
+    `BTF ${quoteName(d.btf)}: type ${d.id} at offset ${d.offset} is of the unknown kind ${d.kind}, and no layout section tells its size`,
+  'btf-type-truncated': (d) =>
+    `BTF ${quoteName(d.btf)}: type ${d.id} at offset ${d.offset} wants ${d.need} bytes, the type section has ${d.have} left`,
+  'btf-invalid-type': (d) => `BTF ${quoteName(d.btf)}: type ${d.id}: ${d.problem}`,
+  'btf-name-offset': (d) =>
+    `BTF ${quoteName(d.btf)}: type ${d.id} has a name at offset ${d.offset}, the strings end at ${d.end}`,
+  'btf-reference': (d) =>
+    `BTF ${quoteName(d.btf)}: type ${d.id} refers to type ${d.target}, the last is ${d.end - 1}`,
+  'btf-no-type': (d) => `BTF ${quoteName(d.btf)} has no type ${d.id}, its ids end at ${d.end - 1}`,
+  'btf-no-string': (d) =>
+    `BTF ${quoteName(d.btf)} has no string at offset ${d.offset}, its strings end at ${d.end}`,
+  'btf-reference-chain': (d) =>
+    `BTF ${quoteName(d.btf)}: ${typeOf(d)} leads through more than ${d.limit} references, or in a circle`,
+  'btf-contains-itself': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} contains itself`,
+  'btf-no-size': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} is a ${d.kind} and has no size`,
+  'btf-too-large': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} is larger than 4 GiB`,
+  'btf-datasec-fix': (d) =>
+    `BTF ${quoteName(d.btf)}: data section of type ${d.id} cannot be changed: ${d.problem}`,
+  'btf-ext': (d) =>
+    `.BTF.ext of ${quoteName(d.file)}: ${d.part} at offset ${d.offset}: ${d.problem}`,
+  'btf-build': (d) => `build BTF: ${d.problem}`,
 };

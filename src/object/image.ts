@@ -55,7 +55,10 @@ export type Slot =
     };
 
 /** The line that instruction `insn` of an image comes from, if the object says. */
-export function sourceLineAt(image: ProgramImage, insn: number): SourceLine | undefined {
+export function sourceLineAt(
+  image: Pick<ProgramImage, 'lineInfo' | 'btf'>,
+  insn: number,
+): SourceLine | undefined {
   const records = image.lineInfo;
   let low = 0;
   let high = records.length;

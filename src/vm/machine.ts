@@ -1,4 +1,5 @@
 import type { ProgramImage } from '../object/image.ts';
+import type { CodeSpace } from './engine/code-space.ts';
 import type { VmMemory } from './memory.ts';
 
 /**
@@ -14,9 +15,19 @@ export interface Cpu {
   readonly regs: BigInt64Array;
   /** The same bytes as halves: `half[2 * r]` is the low half of register r, `half[2 * r + 1]` the high one. */
   readonly half: Int32Array;
+  /** BPF stack: main-window offsets from `stackLow` up to the lowest one in use; `cpuStackSize` bytes at first. */
+  readonly stackLow: number;
+  /** Frames are taken below this offset; the engine moves it, nested runs continue from it. */
+  stackPointer: number;
   /** The run that this CPU is in; nested runs save and restore it. */
   run: Run | undefined;
 }
+
+/**
+ * Bytes of BPF stack a CPU needs: 512 for each of 8 frames in each of 34 programs of a
+ * tail-call chain, and as much again for runs inside of runs.
+ */
+export const cpuStackSize = 0x4_0000;
 
 /** One run of a program: what helpers may ask about it. */
 export interface Run {
@@ -25,7 +36,7 @@ export interface Run {
   program: LoadedProgram;
   /** State behind the context pointer: packet, frame, task, raw arguments, … */
   readonly context: RunContext;
-  /** Tail calls made so far in this chain; the kernel allows 33. */
+  /** Tail calls made so far in this chain, counted by the engine; the kernel allows 33. */
   tailCalls: number;
   /** Instructions that may still run before the run is stopped. */
   budget: number;
@@ -36,9 +47,10 @@ export interface Run {
   callFunction(addressLow: number): void;
   /**
    * Asks the engine to continue in another program once the helper returns (tail call).
-   * The frame of the current function is unwound by the engine.
+   * The frame of the current function is unwound by the engine. False, with nothing done,
+   * where the chain has used up its 33 tail calls. Only for helper 12 (`bpf_tail_call`).
    */
-  tailCallTo(target: LoadedProgram): void;
+  tailCallTo(target: LoadedProgram): boolean;
 }
 
 /** A context as the program sees it. */
@@ -54,6 +66,13 @@ export interface RunContext {
    * context does not allow. Absent where the context is plain memory.
    */
   readonly fields?: ContextFields | undefined;
+  /**
+   * Legacy packet loads (`LD_ABS`, `LD_IND`): `size` bytes at `offset` of the packet as a
+   * big-endian number, or undefined where the packet ends before. `offset` is signed; the
+   * negative ranges `SKF_NET_OFF` and `SKF_LL_OFF` count from the network and link header.
+   * Absent where the context has no packet.
+   */
+  readonly packet?: ((offset: number, size: number) => number | undefined) | undefined;
 }
 
 export interface ContextFields {
@@ -77,6 +96,8 @@ export type HelperFunction = (run: Run) => void;
 /** What the engine asks the simulated kernel for while it lowers a program. */
 export interface ProgramEnvironment {
   readonly memory: VmMemory;
+  /** Where function addresses are given out: one for each VM. */
+  readonly code: CodeSpace;
   /** Helper by number; undefined where the VM does not have it (the engine reports all by name before running). */
   helper(number: number): HelperFunction | undefined;
   /** Name of a helper, for messages and disassembly. */

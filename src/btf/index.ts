@@ -1,0 +1,59 @@
+/**
+ * BTF alone, for any OS and for browsers: reading, asking, building.
+ *
+ * @example
+ * ```ts
+ * import { BTF_KIND, parseBtf, sizeOf } from 'tsbpf/btf';
+ *
+ * const btf = parseBtf(bytes, { name: 'vmlinux' });
+ * const id = btf.find('task_struct', BTF_KIND.STRUCT);
+ * if (id !== undefined) console.log(sizeOf(btf, id));
+ * ```
+ */
+export { BpfError, type BpfErrorDetail } from '../errors.ts';
+export { type Btf, type ParseBtfOptions, parseBtf } from './btf.ts';
+export { type DataSectionFix, patchDataSections } from './datasec.ts';
+export { type DataValue, decodeValue } from './decode.ts';
+export { BtfBuilder, type NewBtfMember, type NewBtfType } from './encode.ts';
+export {
+  type BtfExt,
+  type ExtCoreRelocation,
+  type ExtFuncInfo,
+  type ExtLineInfo,
+  parseBtfExt,
+} from './ext.ts';
+export {
+  alignOf,
+  childIds,
+  essentialName,
+  resolveType,
+  sizeOf,
+  skipModifiers,
+  typeToString,
+} from './graph.ts';
+export {
+  BTF_KIND,
+  type BtfArray,
+  type BtfComposite,
+  type BtfDataSection,
+  type BtfDeclTag,
+  type BtfEnum,
+  type BtfEnumerator,
+  type BtfFloat,
+  type BtfForward,
+  type BtfFunc,
+  type BtfFuncProto,
+  type BtfInt,
+  type BtfKind,
+  type BtfMember,
+  type BtfParam,
+  type BtfRef,
+  type BtfSectionVar,
+  type BtfType,
+  type BtfUnknown,
+  type BtfVar,
+  type BtfVoid,
+  type Linkage,
+  type TypeId,
+  voidId,
+} from './types.ts';

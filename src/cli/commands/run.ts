@@ -1,0 +1,231 @@
+import { BPF_MAP_TYPE } from '../../abi/bpf.ts';
+import type { Backend, BackendMap, TestRunResult } from '../../backend/backend.ts';
+import type { Btf } from '../../btf/btf.ts';
+import { type DataValue, decodeValue } from '../../btf/decode.ts';
+import { resolveType } from '../../btf/graph.ts';
+import type { TypeId } from '../../btf/types.ts';
+import { toHex } from '../../bytes/hex.ts';
+import { BpfError } from '../../errors.ts';
+import { loadObject } from '../../loader/load.ts';
+import type { MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
+import { openBackend } from '../backends.ts';
+import {
+  chooseProgram,
+  openObjectFile,
+  readBtfFile,
+  readBytesArgument,
+  readNumber,
+} from '../input.ts';
+import type { Json } from '../json.ts';
+import { actionName, mapTypeName, progTypeName } from '../names.ts';
+import { renderRun } from '../render/run.ts';
+import { type OutputOptions, printReport, type Terminal } from '../terminal.ts';
+
+/** What `tsbpf run` prints: what a program returned and what it left behind. */
+export type RunReport = {
+  readonly file: string;
+  readonly backend: string;
+  readonly program: string;
+  readonly type: string;
+  readonly return_value: number;
+  /** Meaning of the return value, for program types that have one. */
+  readonly action: string | undefined;
+  readonly repeat: number;
+  /** Mean time of one run in nanoseconds. */
+  readonly duration: number;
+  /** The packet afterwards, in hex. */
+  readonly data_out: string | undefined;
+  /** The context afterwards, in hex. */
+  readonly ctx_out: string | undefined;
+  readonly maps: readonly RunMap[];
+  /** Lines that the program printed (`bpf_printk`); the VM's own log, never the kernel's. */
+  readonly trace: readonly string[];
+};
+
+export type RunMap = {
+  readonly name: string;
+  readonly type: string;
+  /** Present for maps with keys. */
+  readonly elements: readonly RunElement[] | undefined;
+  /** Present for ring buffers: the samples, in order. */
+  readonly events: readonly Json[] | undefined;
+  /** Why the contents are not shown. */
+  readonly note: string | undefined;
+};
+
+export type RunElement = {
+  readonly key: Json;
+  readonly value: Json | undefined;
+  /** Present for per-CPU maps instead of `value`. */
+  readonly values: readonly { readonly cpu: number; readonly value: Json }[] | undefined;
+};
+
+export type RunOptions = {
+  readonly program: string | undefined;
+  readonly data: Uint8Array | undefined;
+  readonly context: Uint8Array | undefined;
+  readonly repeat: number;
+  readonly targetBtf: Btf | undefined;
+  /** Name of a struct in the object's BTF that ring buffer samples are decoded as. */
+  readonly event: string | undefined;
+  /** What the program printed, for backends that keep it. */
+  readonly trace: () => readonly string[];
+};
+
+/** Loads the object, runs one of its programs and collects what is in the maps. */
+export function runObject(
+  spec: ObjectSpec,
+  file: string,
+  backend: Backend,
+  options: RunOptions,
+): RunReport {
+  const program = chooseProgram(spec, options.program);
+  using object = loadObject(spec, {
+    backend,
+    targetBtf: options.targetBtf,
+    autoload: (each) => each === program || (each.autoload && neededBySlots(spec, each)),
+  });
+  const { data, context, repeat } = options;
+  const result = object.program(program.name).testRun({ data, context, repeat });
+  const contents = new Contents(spec.btf, options.event);
+  return {
+    file,
+    backend: backend.name,
+    program: program.name,
+    type: progTypeName(program.type ?? 0),
+    ...describeResult(program, result),
+    repeat,
+    maps: object.mapList.map((map, index) => contents.read(spec.maps[index] as MapSpec, map)),
+    trace: options.trace(),
+  };
+}
+
+/** Prog arrays with static values need their programs loaded too. */
+function neededBySlots(spec: ObjectSpec, program: ProgramSpec): boolean {
+  return spec.maps.some((map) =>
+    map.values.some((value) => value.kind === 'program' && value.program === program.function),
+  );
+}
+
+function describeResult(
+  program: ProgramSpec,
+  result: TestRunResult,
+): Pick<RunReport, 'return_value' | 'action' | 'duration' | 'data_out' | 'ctx_out'> {
+  return {
+    return_value: result.returnValue,
+    action: actionName(program.type ?? 0, result.returnValue),
+    duration: result.duration,
+    data_out: result.data === undefined ? undefined : toHex(result.data),
+    ctx_out: result.context === undefined ? undefined : toHex(result.context),
+  };
+}
+
+/** Maps whose values are handles, which mean nothing outside of the backend. */
+const handleMaps: ReadonlySet<number> = new Set([
+  BPF_MAP_TYPE.PROG_ARRAY,
+  BPF_MAP_TYPE.PERF_EVENT_ARRAY,
+  BPF_MAP_TYPE.ARRAY_OF_MAPS,
+  BPF_MAP_TYPE.HASH_OF_MAPS,
+]);
+
+/** Maps whose value is one copy for each CPU. */
+const perCpuMaps: ReadonlySet<number> = new Set([
+  BPF_MAP_TYPE.PERCPU_HASH,
+  BPF_MAP_TYPE.PERCPU_ARRAY,
+  BPF_MAP_TYPE.LRU_PERCPU_HASH,
+]);
+
+/** Reads the contents of maps, decoded by BTF where the object gives types. */
+class Contents {
+  readonly #btf: Btf | undefined;
+  readonly #event: TypeId | undefined;
+
+  constructor(btf: Btf | undefined, event: string | undefined) {
+    this.#btf = btf;
+    this.#event = event === undefined ? undefined : requireType(btf, event);
+  }
+
+  read(spec: MapSpec, map: BackendMap): RunMap {
+    const base = { name: spec.name, type: mapTypeName(spec.type) };
+    if (spec.type === BPF_MAP_TYPE.RINGBUF) {
+      const events: Json[] = [];
+      map.consume((sample) => {
+        events.push(this.#value(this.#event ?? spec.valueType, sample));
+      });
+      return { ...base, elements: undefined, events, note: undefined };
+    }
+    if (handleMaps.has(spec.type)) {
+      const note = 'holds programs or maps';
+      return { ...base, elements: undefined, events: undefined, note };
+    }
+    return { ...base, elements: this.#elements(spec, map), events: undefined, note: undefined };
+  }
+
+  #elements(spec: MapSpec, map: BackendMap): readonly RunElement[] {
+    const elements: RunElement[] = [];
+    for (let key = map.nextKey(undefined); key !== undefined; key = map.nextKey(key)) {
+      const value = map.lookup(key);
+      if (value !== undefined) elements.push(this.#element(spec, map, key, value));
+    }
+    return elements;
+  }
+
+  #element(spec: MapSpec, map: BackendMap, key: Uint8Array, value: Uint8Array): RunElement {
+    const decodedKey = this.#value(spec.keyType, key);
+    if (!perCpuMaps.has(spec.type)) {
+      return { key: decodedKey, value: this.#value(spec.valueType, value), values: undefined };
+    }
+    // Per-CPU copies, each rounded up to 8 bytes.
+    const stride = (map.valueSize + 7) & ~7;
+    const values: { cpu: number; value: Json }[] = [];
+    for (let cpu = 0; (cpu + 1) * stride <= value.length; cpu++) {
+      const copy = value.subarray(cpu * stride, cpu * stride + map.valueSize);
+      values.push({ cpu, value: this.#value(spec.valueType, copy) });
+    }
+    return { key: decodedKey, value: undefined, values };
+  }
+
+  #value(type: TypeId | undefined, bytes: Uint8Array): Json {
+    if (type === undefined || this.#btf === undefined) return toHex(bytes, ' ');
+    return decodeValue(this.#btf, type, bytes) satisfies DataValue;
+  }
+}
+
+function requireType(btf: Btf | undefined, name: string): TypeId {
+  const plain = name.replace(/^(struct|union|enum)\s+/, '');
+  const id = btf?.find(plain);
+  if (btf === undefined || id === undefined) throw new BpfError({ code: 'no-such-type', name });
+  return resolveType(btf, id);
+}
+
+/** Words and options of `tsbpf run`, as the command line gives them. */
+export type RunArguments = {
+  readonly program?: string;
+  readonly packet?: string;
+  readonly context?: string;
+  readonly repeat: string;
+  readonly event?: string;
+  readonly btf?: string;
+  readonly backend: 'vm' | 'kernel';
+};
+
+/** `tsbpf run OBJ [--program NAME] [--packet FILE|HEX] …`. */
+export async function runCommand(
+  file: string,
+  args: RunArguments,
+  output: OutputOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const bytes = (value: string | undefined, option: string) =>
+    value === undefined ? undefined : readBytesArgument(value, option);
+  const spec = openObjectFile(file);
+  const targetBtf = args.btf === undefined ? undefined : readBtfFile(args.btf);
+  const data = bytes(args.packet, '--packet');
+  const context = bytes(args.context, '--context');
+  const repeat = readNumber(args.repeat, '--repeat', 1, 0x7fff_ffff);
+  using opened = await openBackend(args.backend, targetBtf);
+  const { backend, trace } = opened;
+  const { program, event } = args;
+  const options = { program, data, context, repeat, targetBtf, event, trace };
+  printReport(terminal, output, runObject(spec, file, backend, options), renderRun);
+}

@@ -1,0 +1,288 @@
+import { BPF_F_MMAPABLE, BPF_F_RB_OVERWRITE, BPF_F_RDONLY_PROG, BPF_MAP_TYPE } from '../abi/bpf.ts';
+import { ERRNO } from '../abi/errno.ts';
+import type { BackendMap, BackendProgram } from '../backend/backend.ts';
+import { BpfError } from '../errors.ts';
+import { Attr, hostLittleEndian } from './attr.ts';
+import { check, errnoError } from './errno.ts';
+import { isPerCpu } from './map-types.ts';
+import { Mapping } from './mapping.ts';
+import { KernelProgram } from './program.ts';
+import { RingBuffer } from './ring-buffer.ts';
+import { allocate, type KernelCalls, type NativeBytes } from './sys.ts';
+
+/** What a {@link KernelMap} is made of: the descriptor is its own from then on. */
+export interface KernelMapParts {
+  readonly calls: KernelCalls;
+  readonly fd: number;
+  readonly name: string;
+  readonly type: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  readonly cpuCount: number;
+  /** Called once, after the descriptor was closed. */
+  readonly onClose: (map: KernelMap) => void;
+}
+
+/**
+ * A map of the running kernel, owned through its descriptor.
+ *
+ * Keys and values pass through buffers that live as long as the map, so that a call
+ * allocates little more than its result.
+ */
+export class KernelMap implements BackendMap {
+  readonly name: string;
+  readonly type: number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly userValueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+  readonly #calls: KernelCalls;
+  readonly #onClose: (map: KernelMap) => void;
+  #elements: ElementCalls | undefined;
+  #fd: number;
+  #frozen = false;
+  #mapping: Mapping | undefined;
+  #view: Uint8Array | undefined;
+  #ring: RingBuffer | undefined;
+
+  constructor(parts: KernelMapParts) {
+    this.name = parts.name;
+    this.type = parts.type;
+    this.keySize = parts.keySize;
+    this.valueSize = parts.valueSize;
+    this.maxEntries = parts.maxEntries;
+    this.flags = parts.flags;
+    this.userValueSize = isPerCpu(parts.type)
+      ? roundUp(parts.valueSize, 8) * parts.cpuCount
+      : parts.valueSize;
+    this.#calls = parts.calls;
+    this.#fd = parts.fd;
+    this.#onClose = parts.onClose;
+  }
+
+  /** The descriptor; it stays the map's. */
+  get fd(): number {
+    this.#requireOpen();
+    return this.#fd;
+  }
+
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  lookup(key: Uint8Array): Uint8Array | undefined {
+    const elements = this.#withKey(key, 'look up element');
+    const result = this.#calls.bpf(elements.lookup);
+    if (result === -ERRNO.ENOENT) return undefined;
+    check(result, { operation: 'look up element', call: 'MAP_LOOKUP_ELEM', map: this.name });
+    return elements.value.bytes.slice();
+  }
+
+  update(key: Uint8Array, value: Uint8Array, flags = 0): void {
+    const elements = this.#withKey(key, 'update element');
+    this.#requireSize(value, this.userValueSize, 'value', 'update element');
+    elements.value.bytes.set(value);
+    this.#update(elements, flags, 'update element');
+  }
+
+  delete(key: Uint8Array): boolean {
+    const elements = this.#withKey(key, 'delete element');
+    const result = this.#calls.bpf(elements.delete);
+    if (result === -ERRNO.ENOENT) return false;
+    check(result, { operation: 'delete element', call: 'MAP_DELETE_ELEM', map: this.name });
+    return true;
+  }
+
+  nextKey(key: Uint8Array | undefined): Uint8Array | undefined {
+    const operation = 'get next key';
+    const elements = key === undefined ? this.#elementCalls() : this.#withKey(key, operation);
+    const result = this.#calls.bpf(key === undefined ? elements.firstKey : elements.nextKey);
+    if (result === -ERRNO.ENOENT) return undefined;
+    check(result, { operation, call: 'MAP_GET_NEXT_KEY', map: this.name });
+    return elements.next.bytes.slice();
+  }
+
+  setMap(key: Uint8Array, inner: BackendMap): void {
+    if (!(inner instanceof KernelMap)) throw this.#foreign(`map '${inner.name}'`);
+    this.#setDescriptor(key, inner.fd, 'store inner map');
+  }
+
+  setProgram(key: Uint8Array, program: BackendProgram): void {
+    if (!(program instanceof KernelProgram)) throw this.#foreign(`program '${program.name}'`);
+    this.#setDescriptor(key, program.fd, 'store program');
+  }
+
+  /** While a view of the map exists, the kernel answers `EBUSY`. */
+  freeze(): void {
+    const attr = new Attr('MAP_FREEZE').set('map_fd', this.fd);
+    const about = { operation: 'freeze', call: 'MAP_FREEZE', map: this.name } as const;
+    check(this.#calls.bpf(attr), about);
+    this.#frozen = true;
+  }
+
+  /**
+   * The bytes of an array made with `BPF_F_MMAPABLE`, live: what programs write shows, what
+   * is written here programs see. Elements follow each other at multiples of 8 bytes.
+   * Closing the map detaches the view (its length is 0 then).
+   *
+   * Of a frozen map it is a copy of the moment: pages that are mapped without the right to
+   * write would kill the process at the first write. For the same reason there is no view
+   * of a map that programs may only read until it is frozen.
+   */
+  view(): Uint8Array {
+    this.#requireOpen();
+    if (this.type !== BPF_MAP_TYPE.ARRAY || (this.flags & BPF_F_MMAPABLE) === 0) {
+      throw this.#noView(ERRNO.EINVAL, 'only an array made with BPF_F_MMAPABLE has a view');
+    }
+    if (this.#view !== undefined) return this.#view;
+    if (this.#frozen) return this.#copyContents();
+    if ((this.flags & BPF_F_RDONLY_PROG) !== 0) {
+      throw this.#noView(ERRNO.EACCES, 'programs may only read it: use update, or freeze it first');
+    }
+    return this.#openView();
+  }
+
+  /**
+   * Hands out copies. The sample counts as read before `take` sees it, so `take` may throw,
+   * consume again, or close the map.
+   */
+  consume(take: (sample: Uint8Array) => void): number {
+    const fd = this.fd;
+    if (this.type !== BPF_MAP_TYPE.RINGBUF || (this.flags & BPF_F_RB_OVERWRITE) !== 0) {
+      throw errnoError(ERRNO.EINVAL, {
+        operation: 'consume',
+        call: 'mmap',
+        map: this.name,
+        reason: 'only a ring buffer that does not overwrite can be consumed',
+      });
+    }
+    this.#ring ??= RingBuffer.open(this.#calls, fd, this.name, this.maxEntries);
+    return this.#ring.consume(take);
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    this.#mapping?.close();
+    this.#ring?.close();
+    this.#calls.close(fd);
+    this.#onClose(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Bytes that the elements take; between two of them the kernel pads to 8. */
+  get #contentsLength(): number {
+    return roundUp(this.valueSize, 8) * (this.maxEntries - 1) + this.valueSize;
+  }
+
+  #openMapping(writable: boolean): Mapping {
+    const length = roundUp(roundUp(this.valueSize, 8) * this.maxEntries, this.#calls.pageSize);
+    const mapping = Mapping.open(this.#calls, this.fd, [{ at: 0, length, offset: 0, writable }]);
+    if (typeof mapping !== 'number') return mapping;
+    throw this.#noView(-mapping);
+  }
+
+  #openView(): Uint8Array {
+    this.#mapping = this.#openMapping(true);
+    this.#view = new Uint8Array(this.#mapping.buffer, 0, this.#contentsLength);
+    return this.#view;
+  }
+
+  #copyContents(): Uint8Array {
+    using mapping = this.#openMapping(false);
+    return new Uint8Array(mapping.buffer, 0, this.#contentsLength).slice();
+  }
+
+  #noView(number: number, reason?: string): BpfError {
+    return errnoError(number, { operation: 'map memory', call: 'mmap', map: this.name, reason });
+  }
+
+  /** Values of maps that hold descriptors are 32 bits in the host's byte order. */
+  #setDescriptor(key: Uint8Array, fd: number, operation: string): void {
+    const elements = this.#withKey(key, operation);
+    const { bytes } = elements.value;
+    this.#requireSize(bytes, 4, 'value', operation);
+    new DataView(bytes.buffer).setInt32(0, fd, hostLittleEndian);
+    this.#update(elements, 0, operation);
+  }
+
+  #update(elements: ElementCalls, flags: number, operation: string): void {
+    const result = this.#calls.bpf(elements.update.set('flags', flags));
+    check(result, { operation, call: 'MAP_UPDATE_ELEM', map: this.name });
+  }
+
+  /** The calls with `key` in its place. */
+  #withKey(key: Uint8Array, operation: string): ElementCalls {
+    const elements = this.#elementCalls();
+    this.#requireSize(key, this.keySize, 'key', operation);
+    elements.key.bytes.set(key);
+    return elements;
+  }
+
+  /** Made at the first use: the value of a data section can be large and is often only viewed. */
+  #elementCalls(): ElementCalls {
+    const { fd, keySize, userValueSize } = this;
+    this.#elements ??= elementCalls(fd, keySize, userValueSize);
+    return this.#elements;
+  }
+
+  #requireOpen(): void {
+    if (this.#fd < 0) throw new BpfError({ code: 'closed', what: 'map', name: this.name });
+  }
+
+  #requireSize(bytes: Uint8Array, size: number, what: string, operation: string): void {
+    if (bytes.length === size) return;
+    throw errnoError(ERRNO.EINVAL, {
+      operation,
+      call: 'MAP_UPDATE_ELEM',
+      map: this.name,
+      reason: `the ${what} has ${bytes.length} bytes, ${size} are wanted`,
+    });
+  }
+
+  #foreign(what: string): BpfError {
+    const reason = `${what} belongs to another backend`;
+    return new BpfError({ code: 'kernel-unsupported', what: 'map', name: this.name, reason });
+  }
+}
+
+/** The calls on one element, with their pointers in place. */
+interface ElementCalls {
+  readonly key: NativeBytes;
+  readonly value: NativeBytes;
+  readonly next: NativeBytes;
+  readonly lookup: Attr<'MAP_LOOKUP_ELEM'>;
+  readonly update: Attr<'MAP_UPDATE_ELEM'>;
+  readonly delete: Attr<'MAP_DELETE_ELEM'>;
+  readonly firstKey: Attr<'MAP_GET_NEXT_KEY'>;
+  readonly nextKey: Attr<'MAP_GET_NEXT_KEY'>;
+}
+
+function elementCalls(fd: number, keySize: number, valueSize: number): ElementCalls {
+  const key = allocate(keySize);
+  const next = allocate(keySize);
+  const value = allocate(valueSize);
+  return {
+    ...{ key, value, next },
+    lookup: new Attr('MAP_LOOKUP_ELEM').set('map_fd', fd).point('key', key).point('value', value),
+    update: new Attr('MAP_UPDATE_ELEM').set('map_fd', fd).point('key', key).point('value', value),
+    delete: new Attr('MAP_DELETE_ELEM').set('map_fd', fd).point('key', key),
+    firstKey: new Attr('MAP_GET_NEXT_KEY').set('map_fd', fd).point('next_key', next),
+    nextKey: new Attr('MAP_GET_NEXT_KEY')
+      .set('map_fd', fd)
+      .point('key', key)
+      .point('next_key', next),
+  };
+}
+
+/** `size` rounded up to a multiple of `unit`. */
+function roundUp(size: number, unit: number): number {
+  return Math.ceil(size / unit) * unit;
+}

@@ -1,0 +1,72 @@
+import type { Btf } from '../btf/btf.ts';
+import type { BtfComposite, BtfDataSection } from '../btf/types.ts';
+import type { ElfSection } from '../elf/elfy.ts';
+import { BpfError } from '../errors.ts';
+import { badMap, definitionAt, parseMapDefinition } from './map-definition.ts';
+import type { MapSpec } from './spec.ts';
+import { dataSectionOf, findDataSections, variableTypeOf } from './variables.ts';
+
+/** A map defined in `.maps`, with its place there. */
+export interface DefinedMap {
+  readonly spec: MapSpec;
+  /** In bytes from the start of `.maps`. */
+  readonly offset: number;
+  /** Size of the variable in bytes, initial values included. */
+  readonly size: number;
+  /** Where member `values` starts in the variable, in bytes; undefined without it. */
+  readonly valuesOffset: number | undefined;
+}
+
+/**
+ * The maps that section `.maps` defines, in the order of their places in it (libbpf's
+ * `bpf_object__init_user_btf_maps`). Throws a {@link BpfError} that names map and member.
+ */
+export function readMaps(section: ElfSection, btf: Btf | undefined): readonly DefinedMap[] {
+  const id = btf === undefined ? undefined : findDataSections(btf).get(section.name);
+  if (btf === undefined || id === undefined) throw new BpfError({ code: 'maps-without-types' });
+  const type = dataSectionOf(btf, id);
+  const maps = type.vars.map((_, index) => readMap(btf, type, index, section.size));
+  maps.sort((a, b) => a.offset - b.offset);
+  checkNames(maps);
+  return maps;
+}
+
+function checkNames(maps: readonly DefinedMap[]): void {
+  const seen = new Set<string>();
+  for (const { spec } of maps) {
+    if (seen.has(spec.name)) throw badMap(spec.name, '', { kind: 'duplicate' });
+    seen.add(spec.name);
+  }
+}
+
+function readMap(
+  btf: Btf,
+  section: BtfDataSection,
+  index: number,
+  sectionSize: number,
+): DefinedMap {
+  const variable = variableTypeOf(btf, section, index);
+  const { name, linkage } = variable;
+  const { offset = 0, size = 0 } = section.vars[index] ?? {};
+  if (name === '') throw badMap(name, '', { kind: 'no-name', index });
+  if (offset + size > sectionSize) {
+    throw badMap(name, '', { kind: 'outside', offset, size, sectionSize });
+  }
+  if (linkage !== 'global') throw badMap(name, '', { kind: 'linkage', linkage });
+  const definition = definitionAt(btf, name, variable.type);
+  if (definition.size > size) {
+    throw badMap(name, '', { kind: 'cut-off', size: definition.size, have: size });
+  }
+  const spec = parseMapDefinition(btf, name, definition);
+  return {
+    spec,
+    offset,
+    size,
+    valuesOffset: valuesOffset(definition),
+  };
+}
+
+function valuesOffset(definition: BtfComposite): number | undefined {
+  const last = definition.members.at(-1);
+  return last?.name === 'values' ? Math.floor(last.bitOffset / 8) : undefined;
+}

@@ -1,0 +1,150 @@
+import type { Btf } from '../btf/btf.ts';
+import { type DataSectionFix, patchDataSections } from '../btf/datasec.ts';
+import { BTF_KIND, type BtfDataSection, type BtfVar, type TypeId } from '../btf/types.ts';
+import { STT } from '../elf/constants.ts';
+import type { ElfFile } from '../elf/elf.ts';
+import { BpfError } from '../errors.ts';
+
+/** A variable, as its symbol says. */
+export interface Variable {
+  readonly name: string;
+  /** In bytes from the start of its section. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly size: number;
+  readonly binding: 'local' | 'global' | 'weak';
+  readonly hidden: boolean;
+}
+
+/** Variables of each section, by section index, in the order of their offsets. */
+export type VariableIndex = ReadonlyMap<number, readonly Variable[]>;
+
+/** Collects the symbols of variables (`STT_OBJECT`) by the section that they are in. */
+export function indexVariables(elf: ElfFile): VariableIndex {
+  const { symbols } = elf;
+  const index = new Map<number, Variable[]>();
+  for (let i = 0; i < symbols.length; i++) {
+    if (symbols.type(i) !== STT.OBJECT || !symbols.isDefined(i)) continue;
+    const variable = {
+      name: symbols.name(i),
+      offset: symbols.value(i),
+      size: symbols.size(i),
+      binding: symbols.binding(i),
+      hidden: symbols.hidden(i),
+    };
+    const list = index.get(symbols.section(i));
+    if (list === undefined) index.set(symbols.section(i), [variable]);
+    else list.push(variable);
+  }
+  for (const list of index.values()) list.sort((a, b) => a.offset - b.offset);
+  return index;
+}
+
+/** Ids of the DATASECs of a BTF by name; of several with one name, the first. */
+export function findDataSections(btf: Btf): ReadonlyMap<string, TypeId> {
+  const found = new Map<string, TypeId>();
+  for (let i = btf.firstId; i < btf.endId; i++) {
+    const id = i as TypeId;
+    if (btf.kindOf(id) !== BTF_KIND.DATASEC) continue;
+    const name = btf.nameOf(id);
+    if (!found.has(name)) found.set(name, id);
+  }
+  return found;
+}
+
+/** DATASECs that no ELF section belongs to: they only group `extern` declarations. */
+const externSections: ReadonlySet<string> = new Set(['.kconfig', '.ksyms']);
+
+/**
+ * The types with the size of every DATASEC and the offsets of its variables made right:
+ * clang leaves the size 0, and one-pass linking leaves stale offsets, so both are taken from
+ * the section and the symbols (libbpf's `btf_fixup_datasec`).
+ */
+export function fixDataSections(btf: Btf, elf: ElfFile, variables: VariableIndex): Btf {
+  const fixes: DataSectionFix[] = [];
+  const byName = new Map(elf.sections.toReversed().map((section) => [section.name, section]));
+  for (const [name, id] of findDataSections(btf)) {
+    if (externSections.has(name)) continue;
+    const section = byName.get(name);
+    if (section === undefined)
+      throw new BpfError({ code: 'datasec-without-section', section: name });
+    const type = dataSectionOf(btf, id);
+    const offsets = symbolOffsets(btf, type, variables.get(section.index) ?? []);
+    if (type.size !== section.size || offsets.size > 0) {
+      fixes.push({ id, size: section.size, offsets });
+    }
+  }
+  return fixes.length === 0 ? btf : patchDataSections(btf, fixes);
+}
+
+/** The DATASEC with an id of {@link findDataSections}. */
+export function dataSectionOf(btf: Btf, id: TypeId): BtfDataSection {
+  const type = btf.type(id);
+  if (type.kind !== 'datasec') throw new Error(`type ${id} is no DATASEC`);
+  return type;
+}
+
+/** The VAR that an entry of a DATASEC stands for. */
+export function variableTypeOf(btf: Btf, section: BtfDataSection, index: number): BtfVar {
+  const type = btf.type((section.vars[index]?.type ?? 0) as TypeId);
+  if (type.kind === 'var') return type;
+  throw new BpfError({
+    code: 'datasec-variable',
+    section: section.name,
+    index,
+    fault: { kind: 'not-a-variable', is: type.kind },
+  });
+}
+
+/** Offsets that differ from those of the symbols, by index of the variable. */
+function symbolOffsets(
+  btf: Btf,
+  section: BtfDataSection,
+  variables: readonly Variable[],
+): ReadonlyMap<number, number> {
+  const byName = groupByName(variables);
+  const offsets = new Map<number, number>();
+  section.vars.forEach((entry, index) => {
+    const type = btf.type(entry.type);
+    // A function in a DATASEC is an extern, whose place is nobody's business.
+    if (type.kind !== 'var' || type.linkage === 'extern') return;
+    const offset = symbolOffset(type, entry.offset, byName);
+    if (offset === undefined) {
+      throw new BpfError({
+        code: 'datasec-variable',
+        section: section.name,
+        index,
+        fault: { kind: 'no-symbol', name: type.name },
+      });
+    }
+    if (offset !== entry.offset) offsets.set(index, offset);
+  });
+  return offsets;
+}
+
+function groupByName(variables: readonly Variable[]): ReadonlyMap<string, readonly Variable[]> {
+  const groups = new Map<string, Variable[]>();
+  for (const variable of variables) {
+    const group = groups.get(variable.name);
+    if (group === undefined) groups.set(variable.name, [variable]);
+    else group.push(variable);
+  }
+  return groups;
+}
+
+/**
+ * Offset of the symbol of a variable. Static ones may have no symbol, or several variables
+ * of the same name: then what the DATASEC says stands.
+ */
+function symbolOffset(
+  type: BtfVar,
+  recorded: number,
+  byName: ReadonlyMap<string, readonly Variable[]>,
+): number | undefined {
+  const named = byName.get(type.name) ?? [];
+  if (type.linkage === 'static') {
+    const [only, ...others] = named.filter((variable) => variable.binding === 'local');
+    return only === undefined || others.length > 0 ? recorded : only.offset;
+  }
+  return named.find((variable) => variable.binding !== 'local')?.offset;
+}

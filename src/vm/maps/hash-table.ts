@@ -1,0 +1,285 @@
+import { errnoError } from '../errno.ts';
+import type { VmMemory } from '../memory.ts';
+import { alignUp } from '../ranges.ts';
+import { ElementPool } from './element-pool.ts';
+
+/** Options of {@link HashTable}. */
+export interface HashTableOptions {
+  readonly label: string;
+  readonly map: string;
+  /** In bytes. */
+  readonly keySize: number;
+  /** Bytes after the key, a multiple of 8: one value, or one for each CPU. */
+  readonly payloadSize: number;
+  readonly maxEntries: number;
+  /** Elements are taken from memory when needed, and buckets grow with them. */
+  readonly onDemand: boolean;
+  /** Reserved elements beyond `maxEntries`, for replacing in a full table. */
+  readonly spare: number;
+  readonly seed: number;
+}
+
+/** Offsets in an element. */
+const hashAt = 4;
+const keyAt = 8;
+
+const smallestBuckets = 16;
+
+/**
+ * Hash table in VM memory.
+ *
+ * ```
+ *   bucket array   u32 × (a power of two): offset of the first element, 0 for an empty bucket
+ *   element        0   u32  offset of the next element in the bucket, 0 at the end
+ *                  4   u32  hash of the key; the bucket is its lowest bits
+ *                  8   key, padded to a multiple of 8
+ *                  …   payload
+ * ```
+ * Elements never move, so that pointers to values stay valid as in the kernel. New ones go to
+ * the front of their bucket. A prealloc table has as many buckets as its `maxEntries` rounded
+ * up to a power of two; an on-demand one starts small and doubles when it holds as many
+ * elements as buckets. All that a lookup reads is in linear memory; only the two numbers
+ * `buckets` and `mask` are outside.
+ *
+ * Programs can write over this memory by mistake. Every walk checks each link and ends after
+ * as many elements as there are.
+ */
+export class HashTable {
+  readonly payloadOffset: number;
+  readonly #memory: VmMemory;
+  readonly #options: HashTableOptions;
+  readonly #pool: ElementPool;
+  readonly #mostBuckets: number;
+  #buckets: number;
+  #mask: number;
+  #count = 0;
+  /** Walks in progress: meanwhile elements that are given back keep their links. */
+  #walks = 0;
+  readonly #waiting: number[] = [];
+
+  constructor(memory: VmMemory, options: HashTableOptions) {
+    this.#memory = memory;
+    this.#options = options;
+    this.payloadOffset = keyAt + alignUp(options.keySize, 8);
+    this.#mostBuckets = roundUpPowerOfTwo(options.maxEntries);
+    const buckets = options.onDemand
+      ? Math.min(this.#mostBuckets, smallestBuckets)
+      : this.#mostBuckets;
+    const stride = this.payloadOffset + options.payloadSize;
+    const reserve = options.onDemand ? undefined : options.maxEntries + options.spare;
+    this.#pool = new ElementPool(memory, { stride, label: options.label, reserve });
+    this.#mask = buckets - 1;
+    this.#buckets = this.#allocateBuckets(buckets);
+  }
+
+  /** Number of elements. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Offset of the element with the key at `key[at]`, 0 where there is none. */
+  find(key: Uint8Array, at: number): number {
+    const hash = this.hash(key, at);
+    const { words } = this.#memory;
+    let element = words[this.#bucketWord(hash)] as number;
+    for (let left = this.#count; element !== 0; left--) {
+      this.#checkLink(element, left);
+      if (words[(element + hashAt) >>> 2] === hash && this.#sameKey(element, key, at)) {
+        return element;
+      }
+      element = words[element >>> 2] as number;
+    }
+    return 0;
+  }
+
+  /**
+   * A new element with the key at `key[at]`, not yet in the table and with unknown payload;
+   * 0 where there is no memory for it. Put it in with `link`, or give it back with `drop`.
+   */
+  create(key: Uint8Array, at: number): number {
+    const element = this.#pool.take() || (this.#waiting.shift() ?? 0);
+    if (element === 0) return 0;
+    const { bytes, words } = this.#memory;
+    words[(element + hashAt) >>> 2] = this.hash(key, at);
+    for (let i = 0; i < this.#options.keySize; i++)
+      bytes[element + keyAt + i] = key[at + i] as number;
+    return element;
+  }
+
+  /** Puts a created element at the front of its bucket. */
+  link(element: number): void {
+    this.#count++;
+    if (this.#count > this.#mask + 1 && this.#mask + 1 < this.#mostBuckets) this.#growBuckets();
+    this.#linkFirst(element);
+  }
+
+  /** Takes an element out of its bucket; give it back with `drop`. */
+  unlink(element: number): void {
+    const { words } = this.#memory;
+    let from = this.#bucketWord(words[(element + hashAt) >>> 2] as number);
+    for (let left = this.#count; words[from] !== element; left--) {
+      const next = words[from] as number;
+      if (next === 0) throw this.#damaged();
+      this.#checkLink(next, left);
+      from = next >>> 2;
+    }
+    words[from] = words[element >>> 2] as number;
+    this.#count--;
+  }
+
+  /** Gives back an element that is not in the table. */
+  drop(element: number): void {
+    if (this.#walks > 0) this.#waiting.push(element);
+    else this.#pool.give(element);
+  }
+
+  /** The element after `element` in bucket order, the first for 0; 0 at the end. */
+  next(element: number): number {
+    const { words } = this.#memory;
+    let bucket = 0;
+    if (element !== 0) {
+      const following = words[element >>> 2] as number;
+      if (following !== 0) return this.#checked(following);
+      bucket = ((words[(element + hashAt) >>> 2] as number) & this.#mask) + 1;
+    }
+    for (; bucket <= this.#mask; bucket++) {
+      const first = words[(this.#buckets >>> 2) + bucket] as number;
+      if (first !== 0) return this.#checked(first);
+    }
+    return 0;
+  }
+
+  /**
+   * Calls `visit` for each element until it gives false. Elements may be added and removed
+   * meanwhile: what is removed keeps its link until the walk ends, as under the kernel's RCU,
+   * unless a full table needs the element before. Only for visits that cost a program
+   * instructions of its budget: nothing else ends a walk over links bent into a ring.
+   */
+  walk(visit: (element: number) => boolean): void {
+    this.#walks++;
+    try {
+      for (let element = this.next(0); element !== 0; element = this.next(element)) {
+        if (!visit(element)) return;
+      }
+    } finally {
+      this.#walks--;
+      if (this.#walks === 0) this.#dropWaiting();
+    }
+  }
+
+  keyOffset(element: number): number {
+    return element + keyAt;
+  }
+
+  /** A copy of an element's key. */
+  key(element: number): Uint8Array {
+    const at = element + keyAt;
+    return this.#memory.bytes.slice(at, at + this.#options.keySize);
+  }
+
+  destroy(): void {
+    this.#memory.free(this.#buckets);
+    this.#pool.destroy();
+  }
+
+  /** Hash of the key at `key[at]`: 32-bit words mixed as in MurmurHash3. */
+  hash(key: Uint8Array, at: number): number {
+    const size = this.#options.keySize;
+    let hash = this.#options.seed ^ size;
+    let i = at;
+    for (const end = at + (size & ~3); i < end; i += 4) {
+      hash = mix(
+        hash,
+        (key[i] as number) |
+          ((key[i + 1] as number) << 8) |
+          ((key[i + 2] as number) << 16) |
+          ((key[i + 3] as number) << 24),
+      );
+    }
+    let rest = 0;
+    for (const end = at + size; i < end; i++) rest = (rest << 8) | (key[i] as number);
+    hash = mix(hash, rest);
+    hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
+    return (hash ^ (hash >>> 16)) >>> 0;
+  }
+
+  #sameKey(element: number, key: Uint8Array, at: number): boolean {
+    const { bytes } = this.#memory;
+    const own = element + keyAt;
+    for (let i = 0; i < this.#options.keySize; i++)
+      if (bytes[own + i] !== key[at + i]) return false;
+    return true;
+  }
+
+  /** Index in `words` of the bucket for a hash. */
+  #bucketWord(hash: number): number {
+    return (this.#buckets >>> 2) + ((hash & this.#mask) >>> 0);
+  }
+
+  #linkFirst(element: number): void {
+    const { words } = this.#memory;
+    const bucket = this.#bucketWord(words[(element + hashAt) >>> 2] as number);
+    words[element >>> 2] = words[bucket] as number;
+    words[bucket] = element;
+  }
+
+  #allocateBuckets(buckets: number): number {
+    try {
+      return this.#memory.allocate(buckets * 4, { label: this.#options.label });
+    } catch (error) {
+      this.#pool.destroy();
+      throw error;
+    }
+  }
+
+  /** Doubles the bucket array; stays as it is where there is no memory, or while a walk needs the order. */
+  #growBuckets(): void {
+    if (this.#walks > 0) return;
+    const size = (this.#mask + 1) * 2;
+    const bigger = this.#memory.tryAllocate(size * 4, { label: this.#options.label });
+    if (bigger === 0) return;
+    const elements: number[] = [];
+    for (let e = this.next(0); e !== 0 && elements.length < this.#count; e = this.next(e))
+      elements.push(e);
+    this.#memory.free(this.#buckets);
+    this.#buckets = bigger;
+    this.#mask = size - 1;
+    // Backwards, so that elements of one bucket keep their order.
+    for (let i = elements.length - 1; i >= 0; i--) this.#linkFirst(elements[i] as number);
+  }
+
+  #dropWaiting(): void {
+    for (const element of this.#waiting) this.#pool.give(element);
+    this.#waiting.length = 0;
+  }
+
+  #checked(element: number): number {
+    if (!this.#pool.covers(element)) throw this.#damaged();
+    return element;
+  }
+
+  #checkLink(element: number, left: number): void {
+    if (left <= 0 || !this.#pool.covers(element)) throw this.#damaged();
+  }
+
+  #damaged(): Error {
+    return errnoError('EFAULT', 'walk the elements', {
+      map: this.#options.map,
+      reason: 'a program has written over the memory of the map itself',
+    });
+  }
+}
+
+function mix(hash: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e_2d51);
+  k = Math.imul((k << 15) | (k >>> 17), 0x1b87_3593);
+  const h = hash ^ k;
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe654_6b64) | 0;
+}
+
+function roundUpPowerOfTwo(value: number): number {
+  let size = 1;
+  while (size < value) size *= 2;
+  return size;
+}

@@ -1,0 +1,198 @@
+import { BPF_F_LOCK, BPF_F_NO_PREALLOC } from '../../abi/bpf.ts';
+import { ERRNO } from '../../abi/errno.ts';
+import { HashTable } from './hash-table.ts';
+import { checkUpdateFlags, type ElementCallback, type MapOptions, VmMap } from './map.ts';
+
+/** The table behind a hash map with `payloadSize` bytes for each key. */
+export function tableFor(options: MapOptions, payloadSize: number): HashTable {
+  const { host, spec } = options;
+  const onDemand = (spec.flags & BPF_F_NO_PREALLOC) !== 0;
+  return new HashTable(host.memory, {
+    label: `map ${spec.name}`,
+    map: spec.name,
+    keySize: spec.keySize,
+    payloadSize,
+    maxEntries: spec.maxEntries,
+    onDemand,
+    // One more element for each CPU makes it possible to replace in a full map.
+    spare: host.cpuCount,
+    seed: host.hashSeed,
+  });
+}
+
+/** The key after `key` in bucket order; the first where `key` is not there any more. */
+export function nextTableKey(
+  table: HashTable,
+  key: Uint8Array | undefined,
+): Uint8Array | undefined {
+  const from = key === undefined ? 0 : table.find(key, 0);
+  const next = table.next(from);
+  return next === 0 ? undefined : table.key(next);
+}
+
+/**
+ * `BPF_MAP_TYPE_HASH`, preallocated or on demand. An update never changes the old element:
+ * it puts a new one in front and takes the old one out, so that a program which holds a
+ * pointer to the old value still reads it. Source of the rules: kernel/bpf/hashtab.c.
+ */
+export class HashMap extends VmMap {
+  readonly table: HashTable;
+
+  constructor(options: MapOptions) {
+    super(options);
+    this.table = tableFor(options, this.valueStride);
+  }
+
+  override elementLookup(key: Uint8Array, at: number, _cpu: number): number {
+    const element = this.table.find(key, at);
+    return element === 0 ? 0 : element + this.table.payloadOffset;
+  }
+
+  override elementUpdate(
+    key: Uint8Array,
+    at: number,
+    value: Uint8Array,
+    valueAt: number,
+    flags: number,
+    _cpu: number,
+  ): number {
+    const old = this.table.find(key, at);
+    const checked = checkUpdateFlags(flags, old !== 0);
+    if (checked < 0) return checked;
+    if ((flags & BPF_F_LOCK) !== 0) {
+      if (!this.hasSpinLock) return -ERRNO.EINVAL;
+      if (old !== 0) {
+        this.copyValue(old + this.table.payloadOffset, value, valueAt);
+        return 0;
+      }
+    }
+    if (old === 0 && this.table.count >= this.maxEntries) return -ERRNO.E2BIG;
+    const element = this.table.create(key, at);
+    if (element === 0) return -ERRNO.ENOMEM;
+    this.initValue(element + this.table.payloadOffset, value, valueAt);
+    this.table.link(element);
+    if (old !== 0) this.#remove(old);
+    return 0;
+  }
+
+  override elementDelete(key: Uint8Array, at: number): number {
+    const element = this.table.find(key, at);
+    if (element === 0) return -ERRNO.ENOENT;
+    this.#remove(element);
+    return 0;
+  }
+
+  override forEach(_cpu: number, callback: ElementCallback): number {
+    return forEachElement(this.table, 0, callback);
+  }
+
+  protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
+    return nextTableKey(this.table, key);
+  }
+
+  override destroy(): void {
+    this.table.destroy();
+  }
+
+  #remove(element: number): void {
+    this.table.unlink(element);
+    this.table.drop(element);
+  }
+}
+
+/**
+ * `BPF_MAP_TYPE_PERCPU_HASH`: an element holds one value for each CPU, `valueStride` apart.
+ * Updates change the element in place; a program changes its own CPU's value only.
+ */
+export class PercpuHashMap extends VmMap {
+  readonly table: HashTable;
+
+  constructor(options: MapOptions) {
+    super(options);
+    this.table = tableFor(options, this.valueStride * this.host.cpuCount);
+  }
+
+  override get userValueSize(): number {
+    return this.valueStride * this.host.cpuCount;
+  }
+
+  override elementLookup(key: Uint8Array, at: number, cpu: number): number {
+    const element = this.table.find(key, at);
+    return element === 0 ? 0 : element + this.table.payloadOffset + cpu * this.valueStride;
+  }
+
+  override elementUpdate(
+    key: Uint8Array,
+    at: number,
+    value: Uint8Array,
+    valueAt: number,
+    flags: number,
+    cpu: number,
+  ): number {
+    const element = this.#elementFor(key, at, flags);
+    if (element < 0) return element;
+    this.copyValue(element + this.table.payloadOffset + cpu * this.valueStride, value, valueAt);
+    return 0;
+  }
+
+  override elementDelete(key: Uint8Array, at: number): number {
+    const element = this.table.find(key, at);
+    if (element === 0) return -ERRNO.ENOENT;
+    this.table.unlink(element);
+    this.table.drop(element);
+    return 0;
+  }
+
+  override forEach(cpu: number, callback: ElementCallback): number {
+    return forEachElement(this.table, cpu * this.valueStride, callback);
+  }
+
+  protected override userLookup(key: Uint8Array): Uint8Array | undefined {
+    const at = this.elementLookup(key, 0, 0);
+    return at === 0 ? undefined : this.memory.bytes.slice(at, at + this.userValueSize);
+  }
+
+  protected override userUpdate(key: Uint8Array, value: Uint8Array, flags: number): number {
+    const element = this.#elementFor(key, 0, flags);
+    if (element < 0) return element;
+    for (let cpu = 0; cpu < this.host.cpuCount; cpu++) {
+      const at = cpu * this.valueStride;
+      this.copyValue(element + this.table.payloadOffset + at, value, at);
+    }
+    return 0;
+  }
+
+  protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
+    return nextTableKey(this.table, key);
+  }
+
+  override destroy(): void {
+    this.table.destroy();
+  }
+
+  /** The key's element, made with zeroed values if it is not there; or a negated errno. */
+  #elementFor(key: Uint8Array, at: number, flags: number): number {
+    // In the kernel per-CPU hash maps take no BPF_F_LOCK at all.
+    if ((flags & BPF_F_LOCK) !== 0) return -ERRNO.EINVAL;
+    const old = this.table.find(key, at);
+    const checked = checkUpdateFlags(flags, old !== 0);
+    if (checked < 0 || old !== 0) return checked < 0 ? checked : old;
+    if (this.table.count >= this.maxEntries) return -ERRNO.E2BIG;
+    const element = this.table.create(key, at);
+    if (element === 0) return -ERRNO.ENOMEM;
+    const payload = element + this.table.payloadOffset;
+    this.memory.bytes.fill(0, payload, payload + this.userValueSize);
+    this.table.link(element);
+    return element;
+  }
+}
+
+/** Calls back for each element; the key's bytes are the table's own, as in the kernel. */
+function forEachElement(table: HashTable, offset: number, callback: ElementCallback): number {
+  let visited = 0;
+  table.walk((element) => {
+    visited++;
+    return callback(table.keyOffset(element), element + table.payloadOffset + offset) === 0;
+  });
+  return visited;
+}

@@ -1,0 +1,73 @@
+import type { ProgramImage } from '../../../src/object/image.ts';
+import { CodeSpace } from '../../../src/vm/engine/code-space.ts';
+import { prepareProgram, type RunOptions, runProgram } from '../../../src/vm/engine/engine.ts';
+import type { LoweredProgram } from '../../../src/vm/engine/program.ts';
+import {
+  type Cpu,
+  cpuStackSize,
+  type HelperFunction,
+  type ProgramEnvironment,
+  type RunContext,
+  windows,
+} from '../../../src/vm/machine.ts';
+import { VmMemory } from '../../../src/vm/memory.ts';
+import { assemble, type Code, imageOf } from './assemble.ts';
+
+/** Memory, one CPU and helpers of a test's own choice: what an engine needs and no more. */
+export class TestMachine {
+  readonly memory: VmMemory;
+  readonly code = new CodeSpace();
+  readonly cpu: Cpu;
+  /** 256 bytes that programs get the address of in r1. */
+  readonly buffer: number;
+  readonly helpers = new Map<number, HelperFunction>();
+  readonly environment: ProgramEnvironment;
+
+  constructor(pages = 256) {
+    this.memory = new VmMemory({ pages });
+    const { memory, code, helpers } = this;
+    const stackLow = memory.allocate(cpuStackSize, { label: 'stack', align: 4096 });
+    const registers = memory.allocate(88, { label: 'registers' });
+    this.cpu = {
+      id: 0,
+      regs: new BigInt64Array(memory.bytes.buffer, registers, 11),
+      half: new Int32Array(memory.bytes.buffer, registers, 22),
+      stackLow,
+      stackPointer: stackLow + cpuStackSize,
+      run: undefined,
+    };
+    this.buffer = memory.allocate(256, { label: 'buffer' });
+    this.environment = {
+      memory,
+      code,
+      helper: (number) => helpers.get(number),
+      helperName: (number) => `helper_${number}`,
+      slotAddress: (slot) => ({ low: this.buffer + slot.insn, high: windows.main }),
+    };
+  }
+
+  /** Context whose address is the buffer's. */
+  get context(): RunContext {
+    return { addressLow: this.buffer, addressHigh: windows.main };
+  }
+
+  /** Address of an offset in main memory. */
+  address(offset: number): bigint {
+    return (BigInt(windows.main >>> 0) << 32n) | BigInt(offset);
+  }
+
+  prepare(code: Code, more: Partial<ProgramImage> = {}): LoweredProgram {
+    return prepareProgram(imageOf(assemble(code), more), this.environment);
+  }
+
+  /** r0 of a run, unsigned. */
+  run(program: LoweredProgram, options: RunOptions & { context?: RunContext } = {}): bigint {
+    runProgram(program, this.cpu, options.context ?? this.context, options);
+    return BigInt.asUintN(64, this.cpu.regs[0] as bigint);
+  }
+
+  /** Prepares and runs. */
+  result(code: Code, options: RunOptions & { context?: RunContext } = {}): bigint {
+    return this.run(this.prepare(code), options);
+  }
+}
