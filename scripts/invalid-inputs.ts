@@ -186,7 +186,9 @@ const sections: readonly InvalidInput[] = [
   ),
   edited({ name: 'odd_code', damage: 'code of 8n + 4 bytes', code: 'function-symbol' }, (elf) => {
     const { header, size } = elf.section('xdp');
+    const symbol = elf.symbol('count_packets');
     elf.setU64(header + shdr.size, BigInt(size - 4));
+    elf.setU64(symbol + sym.size, elf.u64(symbol + sym.size) - 4n);
   }),
 ];
 
@@ -288,7 +290,7 @@ const types: readonly InvalidInput[] = [
     {
       name: 'btf_cyclic',
       damage: 'a map key of a type that is itself',
-      code: 'btf-reference-chain',
+      code: 'map-definition',
     },
     (elf) => {
       const { at, id } = findType(elf, KIND_TYPEDEF, '__u32');

@@ -2,11 +2,11 @@ import { BPF_ATTACH_TYPE, BPF_FUNC, BPF_MAP_TYPE, BPF_PROG_TYPE } from '../abi/b
 
 type Table = Readonly<Record<string, number>>;
 
-/** Value to lower-case name; where two names share a value, the first one stands. */
+/** Value to lower-case name; where names share a value, the first that is not deprecated stands. */
 function invert(table: Table): ReadonlyMap<number, string> {
   const out = new Map<number, string>();
   for (const [name, value] of Object.entries(table)) {
-    if (!out.has(value)) out.set(value, name.toLowerCase());
+    if (!out.has(value) && !name.endsWith('_DEPRECATED')) out.set(value, name.toLowerCase());
   }
   return out;
 }

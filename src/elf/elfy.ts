@@ -125,7 +125,8 @@ function readRawHeader(bytes: Uint8Array): RawHeader {
   const sectionOffset = readWord(cursor, wide);
   cursor.skip(4 + 2);
   return {
-    ...ident,
+    class: ident.class,
+    littleEndian: ident.littleEndian,
     type,
     machine,
     programOffset,
@@ -142,7 +143,9 @@ function readRawHeader(bytes: Uint8Array): RawHeader {
 function readIdent(bytes: Uint8Array): Pick<ElfHeader, 'class' | 'littleEndian'> {
   const magic = bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
   if (!magic) throw new BpfError({ code: 'elf-magic', size: bytes.length });
-  const [size = 0, order = 0, version = 0] = bytes.subarray(4, 7);
+  const size = bytes[4] ?? 0;
+  const order = bytes[5] ?? 0;
+  const version = bytes[6] ?? 0;
   if (size !== 1 && size !== 2) throw unsupported('class', size);
   if (order !== 1 && order !== 2) throw unsupported('byte order', order);
   if (version !== 1) throw unsupported('version', version);

@@ -19,11 +19,11 @@ export interface RelocationTable {
   readonly target: number;
   readonly length: number;
   /** In bytes from the start of the target section. */
-  readonly offsets: Float64Array;
+  readonly offsets: readonly number[];
   /** `R_BPF_*`. */
-  readonly types: Uint8Array;
+  readonly types: readonly number[];
   /** Indices into the symbol table. */
-  readonly symbols: Uint32Array;
+  readonly symbols: readonly number[];
 }
 
 /** What a relocation section is checked against. */
@@ -75,14 +75,9 @@ export function readRelocations(section: ElfSection, context: RelocationContext)
  */
 function readEntries(section: ElfSection, context: RelocationContext): RelocationTable {
   const length = section.size / relocationSize;
-  const table = {
-    section: section.name,
-    target: section.info,
-    length,
-    offsets: new Float64Array(length),
-    types: new Uint8Array(length),
-    symbols: new Uint32Array(length),
-  };
+  const offsets: number[] = [];
+  const types: number[] = [];
+  const symbols: number[] = [];
   const targetSize = context.sections[section.info]?.size ?? 0;
   const little = context.littleEndian;
   const cursor = new Cursor(section.bytes, { littleEndian: little, section: section.name });
@@ -94,11 +89,11 @@ function readEntries(section: ElfSection, context: RelocationContext): Relocatio
     const symbol = little ? second : first;
     const fault = findFault(offset, type, symbol, targetSize, context.symbolCount);
     if (fault !== undefined) throw badRelocation(section.name, index, fault);
-    table.offsets[index] = offset;
-    table.types[index] = type;
-    table.symbols[index] = symbol;
+    offsets.push(offset);
+    types.push(type);
+    symbols.push(symbol);
   }
-  return table;
+  return { section: section.name, target: section.info, length, offsets, types, symbols };
 }
 
 function findFault(

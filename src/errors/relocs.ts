@@ -70,7 +70,7 @@ export const relocsWords: Words<RelocsErrorDetail> = {
   'unsupported-extern': (d) =>
     `extern ${kindWords[d.kind]} ${quoteName(d.name)} is not supported; declare it __weak to load the program without it`,
   'program-without-type': (d) =>
-    `program ${quoteName(d.program)} has no type: section ${quoteName(d.section)} is not known${suggest(d.suggestions)}; rename it, set the type, or turn autoload off`,
+    `section ${quoteName(d.section)} gives no program type${suggest(d.suggestions)}; rename it, set the type, or turn autoload off`,
   'empty-function': (d) => `function ${quoteName(d.function)} has no instructions`,
   'image-too-large': (d) =>
     `the program and its subprograms have more than ${d.limit} instructions, the most that a kernel takes`,

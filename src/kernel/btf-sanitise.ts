@@ -20,6 +20,8 @@ interface Draft {
   readonly strings: Uint8Array;
   /** Id of a 4-byte `int` at the end, which stands in where a rewritten type needs one. */
   readonly placeholder: number;
+  /** Offset of an identifier, for what must have a name after rewriting and had none. */
+  readonly someName: number;
 }
 
 /**
@@ -34,11 +36,10 @@ export function sanitisedBtf(btf: Btf, features: ReadonlySet<BtfFeature>): Uint8
   const needsInt = !features.has('enum64');
   const words = new Uint32Array(btf.words.length + (needsInt ? head + 1 : 0));
   words.set(btf.words);
-  if (needsInt) words.set([0, infoOf(BTF_KIND.INT, 0), 4, 32], btf.words.length);
+  if (needsInt) words.set([intName(btf), infoOf(BTF_KIND.INT, 0), 4, 32], btf.words.length);
   const strings = btf.strings.bytes.slice();
-  // Linux wants a name on an `int`: the first byte after the leading zero starts one.
-  const draft: Draft = { btf, words, strings, placeholder: btf.endId };
-  if (needsInt) words[btf.words.length] = firstNameOffset(btf);
+  const someName = firstName(btf, BTF_KIND.FUNC);
+  const draft: Draft = { btf, words, strings, placeholder: btf.endId, someName };
   for (let id = btf.firstId; id < btf.endId; id++) {
     const kind = btf.kindOf(id as TypeId);
     const at = btf.offsets[id - btf.firstId] as number;
@@ -107,10 +108,16 @@ function sectionToStruct(draft: Draft, at: number): void {
   }
 }
 
-/** Parameters `{ name, type }` become enumerators `{ name, value }`. */
+/** Parameters `{ name, type }` become enumerators `{ name, value }`, which need names. */
 function prototypeToEnum(draft: Draft, at: number): void {
-  draft.words[at + infoWord] = infoOf(BTF_KIND.ENUM, vlenAt(draft, at));
-  draft.words[at + sizeWord] = 4;
+  const { words, someName } = draft;
+  const count = vlenAt(draft, at);
+  words[at + infoWord] = infoOf(BTF_KIND.ENUM, count);
+  words[at + sizeWord] = 4;
+  for (let i = 0; i < count; i++) {
+    const parameter = at + head + 2 * i;
+    if (words[parameter] === 0) words[parameter] = someName;
+  }
 }
 
 function functionToTypedef({ words }: Draft, at: number): void {
@@ -150,10 +157,15 @@ function wideEnumToUnion(draft: Draft, at: number): void {
   }
 }
 
-/** Offset of some name that an `int` may carry: that of the first `int`, else of any string. */
-function firstNameOffset(btf: Btf): number {
-  for (let id = btf.firstId; id < btf.endId; id++) {
-    if (btf.kindOf(id as TypeId) === BTF_KIND.INT) return btf.nameOffsetOf(id as TypeId);
+/** Offset of a name that an `int` may carry: that of another one, else the first string. */
+function intName(btf: Btf): number {
+  return firstName(btf, BTF_KIND.INT) || Math.min(1, btf.strings.bytes.length - 1);
+}
+
+/** Offset of the name of the first type of a kind, 0 where there is none. */
+function firstName(btf: Btf, kind: BtfKind): number {
+  for (let id = btf.firstId as TypeId; id < btf.endId; id++) {
+    if (btf.kindOf(id) === kind) return btf.nameOffsetOf(id);
   }
-  return btf.strings.bytes.length > 1 ? 1 : 0;
+  return 0;
 }

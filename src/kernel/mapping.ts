@@ -29,6 +29,9 @@ export interface MappingPart {
 const idle = new Map<number, WasmMemory[]>();
 const idleLimit = { pages: 16, count: 16 } as const;
 
+/** Closed mappings whose pages are still the kernel's. */
+const unfinished: Mapping[] = [];
+
 /**
  * Kernel memory (`mmap`) that JavaScript sees as bytes, and that can be taken away again.
  *
@@ -62,6 +65,7 @@ export class Mapping implements Disposable {
     const length = Math.max(...parts.map((part) => part.at + part.length));
     const memory = takeMemory(Math.ceil(length / wasmPage));
     if (memory === undefined) return -ERRNO.ENOMEM;
+    for (const closed of unfinished.splice(0)) closed.#finish(calls);
     const mapping = new Mapping(calls, memory, parts);
     for (const part of parts) {
       const result = mapping.#map(fd, part);
@@ -102,18 +106,23 @@ export class Mapping implements Disposable {
     if (!this.#open) return;
     this.#open = false;
     this.#memory.grow(0);
-    // Where this fails, the memory still holds kernel pages: it is left to the collector.
-    if (this.#restore() === 0) giveMemory(this.#memory);
+    this.#finish(this.#calls);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
+  /** Where memory is so short that the pages cannot be replaced, the next mapping tries again. */
+  #finish(calls: KernelCalls): void {
+    if (this.#restore(calls) === 0) giveMemory(this.#memory);
+    else unfinished.push(this);
+  }
+
   /** Anonymous zero pages over the whole mapping. */
-  #restore(): number {
+  #restore(calls: KernelCalls): number {
     for (const part of this.#parts) {
-      const result = this.#calls.mmap({
+      const result = calls.mmap({
         address: this.#address + part.at,
         length: part.length,
         protection: PROT.READ | PROT.WRITE,

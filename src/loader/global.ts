@@ -1,3 +1,4 @@
+import { BPF_F_MMAPABLE } from '../abi/bpf.ts';
 import type { BackendMap } from '../backend/backend.ts';
 import type { TypeId } from '../btf/types.ts';
 import { BpfError } from '../errors.ts';
@@ -48,8 +49,21 @@ export function openGlobal(
     offset,
     size,
     readonly: place.data.kind === 'rodata' || place.data.kind === 'kconfig',
-    bytes: map.view().subarray(offset, offset + size),
+    bytes: sectionBytes(place.data, map).subarray(offset, offset + size),
   };
+}
+
+/** The key of the one element that a data section's map has. */
+const onlyKey = new Uint8Array(4);
+
+/**
+ * libbpf makes a section mappable only if it holds a global variable. Of a read-only one
+ * without any, a copy says as much as a view: nobody can change it any more.
+ */
+function sectionBytes(data: DataSection, map: BackendMap): Uint8Array {
+  const mappable = (map.flags & BPF_F_MMAPABLE) !== 0;
+  if (data.kind !== 'rodata' || mappable) return map.view();
+  return map.lookup(onlyKey) ?? map.view();
 }
 
 function findVariable(

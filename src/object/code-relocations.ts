@@ -1,8 +1,8 @@
-import type { InsnIndex, Insns } from '../asm/insns.ts';
-import { insnSize } from '../asm/insns.ts';
+import { type InsnIndex, type Insns, insnSize } from '../asm/insns.ts';
 import { R_BPF, SHN, STT } from '../elf/constants.ts';
 import { relocationsOf } from '../elf/elf.ts';
 import type { ElfSection } from '../elf/elfy.ts';
+import type { RelocationTable } from '../elf/relocations.ts';
 import type { CodeRelocationFault } from '../errors/object.ts';
 import { BpfError, type BpfErrorDetail } from '../errors.ts';
 import type { FunctionPlace, FunctionTable } from './functions.ts';
@@ -22,13 +22,7 @@ export interface RelocationTargets {
 }
 
 /** Entries of one code section in the order of their instructions. */
-export interface CodeEntries {
-  readonly length: number;
-  /** Instruction from the start of the section. */
-  readonly insns: Float64Array;
-  readonly types: Uint8Array;
-  readonly symbols: Uint32Array;
-}
+export type CodeEntries = Pick<RelocationTable, 'length' | 'offsets' | 'types' | 'symbols'>;
 
 /** Opcode of `ld_imm64`. */
 const loadWide = 0x18;
@@ -42,60 +36,47 @@ const pseudoCall = 1;
 /** `BPF_PSEUDO_KFUNC_CALL` of <linux/bpf.h>. */
 const pseudoKfuncCall = 2;
 
+const noEntries: CodeEntries = { length: 0, offsets: [], types: [], symbols: [] };
+
 /** All relocations of the instructions of a section, sorted by instruction. */
 export function readCodeEntries(sections: ObjectSections, section: ElfSection): CodeEntries {
   const tables = relocationsOf(sections.elf, section.index);
-  const length = tables.reduce((sum, table) => sum + table.length, 0);
-  const entries: CodeEntries = {
-    length,
-    insns: new Float64Array(length),
-    types: new Uint8Array(length),
-    symbols: new Uint32Array(length),
+  const entries = tables.length > 1 ? joinEntries(tables) : (tables[0] ?? noEntries);
+  const stray = entries.offsets.findIndex((offset) => offset % insnSize !== 0);
+  if (stray >= 0) {
+    const symbol = symbolName(sections, entries.symbols[stray] as number);
+    const fault: CodeRelocationFault = {
+      kind: 'alignment',
+      offset: entries.offsets[stray] as number,
+    };
+    const context = [{ section: section.name }];
+    throw new BpfError({ code: 'code-relocation', symbol, fault }, { context });
+  }
+  return isSorted(entries.offsets) ? entries : sortEntries(entries);
+}
+
+function joinEntries(tables: readonly RelocationTable[]): CodeEntries {
+  return {
+    length: tables.reduce((sum, table) => sum + table.length, 0),
+    offsets: tables.flatMap((table) => table.offsets),
+    types: tables.flatMap((table) => table.types),
+    symbols: tables.flatMap((table) => table.symbols),
   };
-  let at = 0;
-  for (const table of tables) {
-    entries.insns.set(table.offsets, at);
-    entries.types.set(table.types, at);
-    entries.symbols.set(table.symbols, at);
-    at += table.length;
-  }
-  toInsns(entries, sections, section);
-  return isSorted(entries.insns) ? entries : sortEntries(entries);
 }
 
-/** Byte offsets become instruction numbers. */
-function toInsns(entries: CodeEntries, sections: ObjectSections, section: ElfSection): void {
-  for (let i = 0; i < entries.length; i++) {
-    const offset = entries.insns[i] as number;
-    if (offset % insnSize !== 0) {
-      const symbol = symbolName(sections, entries.symbols[i] as number);
-      const context = [{ section: section.name }];
-      const fault: CodeRelocationFault = { kind: 'alignment', offset };
-      throw new BpfError({ code: 'code-relocation', symbol, fault }, { context });
-    }
-    entries.insns[i] = offset / insnSize;
-  }
-}
-
-function isSorted(numbers: Float64Array): boolean {
+function isSorted(numbers: readonly number[]): boolean {
   for (let i = 1; i < numbers.length; i++) {
     if ((numbers[i] as number) < (numbers[i - 1] as number)) return false;
   }
   return true;
 }
 
-function sortEntries(entries: CodeEntries): CodeEntries {
-  const order = Uint32Array.from({ length: entries.length }, (_, i) => i).sort(
-    (a, b) => (entries.insns[a] as number) - (entries.insns[b] as number),
+function sortEntries({ length, offsets, types, symbols }: CodeEntries): CodeEntries {
+  const order = Array.from({ length }, (_, i) => i).sort(
+    (a, b) => (offsets[a] as number) - (offsets[b] as number),
   );
-  const pick = (column: ArrayLike<number>) => (_: number, i: number) =>
-    column[order[i] as number] as number;
-  return {
-    length: entries.length,
-    insns: entries.insns.map(pick(entries.insns)),
-    types: entries.types.map(pick(entries.types)),
-    symbols: entries.symbols.map(pick(entries.symbols)),
-  };
+  const pick = (column: readonly number[]) => order.map((i) => column[i] as number);
+  return { length, offsets: pick(offsets), types: pick(types), symbols: pick(symbols) };
 }
 
 /**
@@ -115,16 +96,19 @@ export function resolveFunction(
   targets: RelocationTargets,
 ): readonly InsnRelocation[] {
   const out: InsnRelocation[] = [];
+  const base = place.start * insnSize;
   let entry = from;
+  let next = (entries.offsets[entry] ?? Number.POSITIVE_INFINITY) - base;
   for (let i = 0; i < insns.length; i++) {
-    if (entry < entries.length && entries.insns[entry] === place.start + i) {
+    if (next === i * insnSize) {
       out.push(resolveEntry({ place, insns, insn: i as InsnIndex, entries, entry, targets }));
       entry++;
+      next = (entries.offsets[entry] ?? Number.POSITIVE_INFINITY) - base;
     } else if (insns.code[i] === call && insns.src[i] === pseudoCall) {
       out.push(resolveLocalCall(place, insns, i as InsnIndex, targets));
     }
     // The second half of a load is no instruction of its own, whatever its bytes say.
-    if (insns.code[i] === loadWide && entries.insns[entry] !== place.start + i + 1) i++;
+    if (insns.code[i] === loadWide && next !== (i + 1) * insnSize) i++;
   }
   return out;
 }
@@ -141,7 +125,7 @@ interface Site {
 
 function resolveEntry(site: Site): InsnRelocation {
   const { insns, insn, entries, entry } = site;
-  if (entries.insns[entry + 1] === entries.insns[entry]) throw bad(site, { kind: 'twice' });
+  if (entries.offsets[entry + 1] === entries.offsets[entry]) throw bad(site, { kind: 'twice' });
   const opcode = insns.code[insn] as number;
   const isCall = opcode === call;
   if (!isCall && !insns.isWide(insn)) throw bad(site, { kind: 'instruction', opcode });

@@ -10,7 +10,7 @@ import type { ObjectSections } from './sections.ts';
 import type { DataSection, MapSpec, VariableSpec } from './spec.ts';
 import {
   dataSectionOf,
-  findDataSections,
+  type ObjectTypes,
   type Variable,
   type VariableIndex,
   variableTypeOf,
@@ -26,7 +26,7 @@ const bssLimit = 1 << 28;
 export interface DataMapsInput {
   readonly object: string;
   readonly sections: ObjectSections;
-  readonly btf: Btf | undefined;
+  readonly types: ObjectTypes | undefined;
   readonly variables: VariableIndex;
 }
 
@@ -43,12 +43,10 @@ export interface DataMap {
  * no types and get a map all the same, as code refers to them.
  */
 export function readDataMaps(input: DataMapsInput): readonly DataMap[] {
-  const { btf } = input;
-  const types = btf === undefined ? undefined : findDataSections(btf);
   checkBssSize(input.sections);
   return input.sections.data.map((section) => ({
     section: section.index,
-    spec: dataMap(section, types?.get(section.name), input),
+    spec: dataMap(section, input),
   }));
 }
 
@@ -68,8 +66,9 @@ function checkBssSize(sections: ObjectSections): void {
   }
 }
 
-function dataMap(section: ElfSection, typeId: TypeId | undefined, input: DataMapsInput): MapSpec {
-  const { btf } = input;
+function dataMap(section: ElfSection, input: DataMapsInput): MapSpec {
+  const btf = input.types?.btf;
+  const typeId = input.types?.dataSections.get(section.name);
   const kind = input.sections.roles[section.index] as DataSection['kind'];
   const type = btf === undefined || typeId === undefined ? undefined : dataSectionOf(btf, typeId);
   const variables = input.variables.get(section.index) ?? [];

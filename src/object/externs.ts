@@ -4,7 +4,7 @@ import { SHN, STT } from '../elf/constants.ts';
 import type { ElfFile } from '../elf/elf.ts';
 import { BpfError } from '../errors.ts';
 import type { ExternSpec } from './spec.ts';
-import { dataSectionOf, findDataSections } from './variables.ts';
+import { dataSectionOf, type ObjectTypes } from './variables.ts';
 
 /** The `extern` declarations of an object. */
 export interface Externs {
@@ -18,17 +18,17 @@ export interface Externs {
  * that the types place in `.ksyms` (kernel functions and variables) or `.kconfig` (libbpf's
  * `bpf_object__collect_externs`). One without such a declaration is an error.
  */
-export function readExterns(elf: ElfFile, btf: Btf | undefined): Externs {
+export function readExterns(elf: ElfFile, types: ObjectTypes | undefined): Externs {
   const { symbols } = elf;
   const specs: ExternSpec[] = [];
   const bySymbol = new Map<number, number>();
   let declared: ReadonlyMap<string, Declaration> | undefined;
   for (let i = 1; i < symbols.length; i++) {
     if (!isExtern(elf, i)) continue;
-    declared ??= findDeclarations(btf);
+    declared ??= findDeclarations(types);
     const name = symbols.name(i);
     const declaration = declared.get(name);
-    if (declaration === undefined) throw undeclared(name, btf);
+    if (declaration === undefined) throw undeclared(name, types?.btf);
     bySymbol.set(i, specs.length);
     specs.push({ name, weak: symbols.binding(i) === 'weak', ...declaration });
   }
@@ -46,12 +46,12 @@ function isExtern(elf: ElfFile, symbol: number): boolean {
 
 type Declaration = Pick<ExternSpec, 'kind' | 'type'>;
 
-function findDeclarations(btf: Btf | undefined): ReadonlyMap<string, Declaration> {
+function findDeclarations(types: ObjectTypes | undefined): ReadonlyMap<string, Declaration> {
   const found = new Map<string, Declaration>();
-  if (btf === undefined) return found;
-  const sections = findDataSections(btf);
+  if (types === undefined) return found;
+  const { btf, dataSections } = types;
   for (const name of ['.kconfig', '.ksyms']) {
-    const id = sections.get(name);
+    const id = dataSections.get(name);
     if (id === undefined) continue;
     for (const entry of dataSectionOf(btf, id).vars) {
       const declaration = declarationOf(btf, entry.type, name === '.kconfig');

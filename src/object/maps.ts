@@ -4,7 +4,7 @@ import type { ElfSection } from '../elf/elfy.ts';
 import { BpfError } from '../errors.ts';
 import { badMap, definitionAt, parseMapDefinition } from './map-definition.ts';
 import type { MapSpec } from './spec.ts';
-import { dataSectionOf, findDataSections, variableTypeOf } from './variables.ts';
+import { dataSectionOf, type ObjectTypes, variableTypeOf } from './variables.ts';
 
 /** A map defined in `.maps`, with its place there. */
 export interface DefinedMap {
@@ -21,8 +21,12 @@ export interface DefinedMap {
  * The maps that section `.maps` defines, in the order of their places in it (libbpf's
  * `bpf_object__init_user_btf_maps`). Throws a {@link BpfError} that names map and member.
  */
-export function readMaps(section: ElfSection, btf: Btf | undefined): readonly DefinedMap[] {
-  const id = btf === undefined ? undefined : findDataSections(btf).get(section.name);
+export function readMaps(
+  section: ElfSection,
+  types: ObjectTypes | undefined,
+): readonly DefinedMap[] {
+  const btf = types?.btf;
+  const id = types?.dataSections.get(section.name);
   if (btf === undefined || id === undefined) throw new BpfError({ code: 'maps-without-types' });
   const type = dataSectionOf(btf, id);
   const maps = type.vars.map((_, index) => readMap(btf, type, index, section.size));

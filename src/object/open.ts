@@ -15,7 +15,12 @@ import { objectName } from './names.ts';
 import { findPrograms, readFunctions } from './programs.ts';
 import { type ObjectSections, sortSections } from './sections.ts';
 import type { MapIndex, MapSpec, ObjectSpec, ProgramSpec } from './spec.ts';
-import { fixDataSections, indexVariables, type VariableIndex } from './variables.ts';
+import {
+  fixDataSections,
+  indexVariables,
+  type ObjectTypes,
+  type VariableIndex,
+} from './variables.ts';
 
 /** Options of opening an object. */
 export interface OpenOptions {
@@ -50,13 +55,13 @@ function readObject(bytes: Uint8Array, name: string): ObjectSpec {
   const elf = readElf(bytes);
   const sections = sortSections(elf);
   const variables = indexVariables(elf);
-  const btf = readTypes(sections, variables);
-  const ext = readExt(sections, btf);
-  const externs = readExterns(elf, btf);
+  const types = readTypes(sections, variables);
+  const ext = readExt(sections, types?.btf);
+  const externs = readExterns(elf, types);
   const functions = findFunctions(sections);
 
-  const defined = sections.maps === undefined ? [] : readMaps(sections.maps, btf);
-  const data = readDataMaps({ object: name, sections, btf, variables });
+  const defined = sections.maps === undefined ? [] : readMaps(sections.maps, types);
+  const data = readDataMaps({ object: name, sections, types, variables });
   const mapsByOffset = new Map(defined.map((map, i) => [map.offset, i as MapIndex]));
   const mapsBySection = new Map(
     data.map((map, i) => [map.section, (defined.length + i) as MapIndex]),
@@ -76,7 +81,7 @@ function readObject(bytes: Uint8Array, name: string): ObjectSpec {
     littleEndian: elf.littleEndian,
     license: readLicense(sections.license),
     kernelVersion: readVersion(sections.version, elf.littleEndian),
-    btf,
+    btf: types?.btf,
     functions: code,
     programs,
     maps: [...withValues(defined, values), ...data.map((map) => map.spec)],
@@ -84,7 +89,7 @@ function readObject(bytes: Uint8Array, name: string): ObjectSpec {
   };
 }
 
-function readTypes(sections: ObjectSections, variables: VariableIndex): Btf | undefined {
+function readTypes(sections: ObjectSections, variables: VariableIndex): ObjectTypes | undefined {
   if (sections.btf === undefined) return undefined;
   const btf = parseBtf(plainContents(sections.btf), { name: sections.btf.name });
   return fixDataSections(btf, sections.elf, variables);

@@ -46,7 +46,7 @@ function codeOf(section: ElfSection): Uint8Array {
 
 function firstEntryFrom(entries: CodeEntries, from: number, start: number): number {
   let entry = from;
-  while (entry < entries.length && (entries.insns[entry] as number) < start) entry++;
+  while (entry < entries.length && (entries.offsets[entry] as number) < start * insnSize) entry++;
   return entry;
 }
 

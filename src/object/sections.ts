@@ -38,22 +38,31 @@ export interface ObjectSections {
  * it were left out is refused.
  */
 export function sortSections(elf: ElfFile): ObjectSections {
-  const roles = elf.sections.map(roleOf);
-  const withRole = (wanted: (role: SectionRole | undefined) => boolean) =>
-    elf.sections.filter((section) => wanted(roles[section.index]));
-  const one = (role: SectionRole) => onlyOne(withRole((other) => other === role));
-  const code = withRole((role) => role === 'code');
+  const roles: SectionRole[] = [];
+  const code: ElfSection[] = [];
+  const data: ElfSection[] = [];
+  const singles = new Map<SectionRole, ElfSection>();
+  for (const section of elf.sections) {
+    const role = roleOf(section);
+    roles.push(role);
+    if (role === 'code') code.push(section);
+    else if (isData(role)) data.push(section);
+    else if (role !== 'ignored') {
+      if (singles.has(role)) throw duplicate(section);
+      singles.set(role, section);
+    }
+  }
   checkDistinct(code);
   return {
     elf,
     roles,
     code,
-    data: withRole(isData),
-    maps: one('maps'),
-    btf: one('btf'),
-    btfExt: one('btf-ext'),
-    license: one('license'),
-    version: one('version'),
+    data,
+    maps: singles.get('maps'),
+    btf: singles.get('btf'),
+    btfExt: singles.get('btf-ext'),
+    license: singles.get('license'),
+    version: singles.get('version'),
   };
 }
 
@@ -111,16 +120,15 @@ function hasPrefix(name: string, prefix: string): boolean {
   return name.startsWith(prefix) && (name.length === prefix.length || name[prefix.length] === '.');
 }
 
-function onlyOne(sections: readonly ElfSection[]): ElfSection | undefined {
-  checkDistinct(sections);
-  return sections[0];
-}
-
 /** `.BTF.ext` and programs name sections, so a name must stand for one. */
 function checkDistinct(sections: readonly ElfSection[]): void {
   const seen = new Set<string>();
-  for (const { name } of sections) {
-    if (seen.has(name)) throw new BpfError({ code: 'duplicate-section', section: name });
-    seen.add(name);
+  for (const section of sections) {
+    if (seen.has(section.name)) throw duplicate(section);
+    seen.add(section.name);
   }
+}
+
+function duplicate({ name }: ElfSection): BpfError {
+  return new BpfError({ code: 'duplicate-section', section: name });
 }

@@ -3,6 +3,7 @@ import { type DataSectionFix, patchDataSections } from '../btf/datasec.ts';
 import { BTF_KIND, type BtfDataSection, type BtfVar, type TypeId } from '../btf/types.ts';
 import { STT } from '../elf/constants.ts';
 import type { ElfFile } from '../elf/elf.ts';
+import type { ElfSection } from '../elf/elfy.ts';
 import { BpfError } from '../errors.ts';
 
 /** A variable, as its symbol says. */
@@ -40,8 +41,15 @@ export function indexVariables(elf: ElfFile): VariableIndex {
   return index;
 }
 
+/** The types of an object, with its data sections found. */
+export interface ObjectTypes {
+  readonly btf: Btf;
+  /** Ids of the DATASECs by name. */
+  readonly dataSections: ReadonlyMap<string, TypeId>;
+}
+
 /** Ids of the DATASECs of a BTF by name; of several with one name, the first. */
-export function findDataSections(btf: Btf): ReadonlyMap<string, TypeId> {
+function findDataSections(btf: Btf): ReadonlyMap<string, TypeId> {
   const found = new Map<string, TypeId>();
   for (let i = btf.firstId; i < btf.endId; i++) {
     const id = i as TypeId;
@@ -60,21 +68,32 @@ const externSections: ReadonlySet<string> = new Set(['.kconfig', '.ksyms']);
  * clang leaves the size 0, and one-pass linking leaves stale offsets, so both are taken from
  * the section and the symbols (libbpf's `btf_fixup_datasec`).
  */
-export function fixDataSections(btf: Btf, elf: ElfFile, variables: VariableIndex): Btf {
+export function fixDataSections(btf: Btf, elf: ElfFile, variables: VariableIndex): ObjectTypes {
   const fixes: DataSectionFix[] = [];
-  const byName = new Map(elf.sections.toReversed().map((section) => [section.name, section]));
-  for (const [name, id] of findDataSections(btf)) {
+  const dataSections = findDataSections(btf);
+  const byName = sectionsByName(elf);
+  for (const [name, id] of dataSections) {
     if (externSections.has(name)) continue;
     const section = byName.get(name);
-    if (section === undefined)
+    if (section === undefined) {
       throw new BpfError({ code: 'datasec-without-section', section: name });
+    }
     const type = dataSectionOf(btf, id);
     const offsets = symbolOffsets(btf, type, variables.get(section.index) ?? []);
     if (type.size !== section.size || offsets.size > 0) {
       fixes.push({ id, size: section.size, offsets });
     }
   }
-  return fixes.length === 0 ? btf : patchDataSections(btf, fixes);
+  return { btf: fixes.length === 0 ? btf : patchDataSections(btf, fixes), dataSections };
+}
+
+/** The first section of each name. */
+function sectionsByName(elf: ElfFile): ReadonlyMap<string, ElfSection> {
+  const byName = new Map<string, ElfSection>();
+  for (const section of elf.sections) {
+    if (!byName.has(section.name)) byName.set(section.name, section);
+  }
+  return byName;
 }
 
 /** The DATASEC with an id of {@link findDataSections}. */

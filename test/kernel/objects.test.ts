@@ -36,9 +36,10 @@ kernelTest('a big-endian object is refused with advice', (t) => {
 kernelTest('a program that may not fail reports C source of the failing line', (t) => {
   using backend = createKernelBackend();
   const spec = openObject(fixture('v3/xdp_counter'), { name: 'xdp_counter' });
-  // As if it were of a type whose context has no packet pointers.
+  // As a kprobe, whose context has no packet pointers.
   const programs = spec.programs.map((program) => ({ ...program, type: 2 }));
   const error = t.throws(() => loadObject({ ...spec, programs }, { backend })) as BpfError;
   if (error.detail.code !== 'program-load') return t.fail(error.message);
-  t.regex(error.detail.failure?.source ?? '', /xdp_counter\.bpf\.c:\d+: .*ctx->data/);
+  t.regex(error.detail.failure?.source ?? '', /xdp_counter\.bpf\.c:\d+: .*eth->h_proto/);
+  t.regex(error.message, /the verifier stopped at instruction \d+ \(.*xdp_counter/);
 });

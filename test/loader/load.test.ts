@@ -178,7 +178,7 @@ test('an unknown section is an error unless its program is not to be loaded', (t
   t.throws(() => prepareObject(spec), {
     instanceOf: BpfError,
     message:
-      "program 'second': program 'second' has no type: section 'xdpp' is not known (did you mean 'xdp'?); rename it, set the type, or turn autoload off",
+      "program 'second': section 'xdpp' gives no program type (did you mean 'xdp'?); rename it, set the type, or turn autoload off",
   });
   const { images } = prepareObject(spec, { autoload: (program) => program.name === 'first' });
   t.deepEqual(

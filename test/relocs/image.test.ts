@@ -284,7 +284,7 @@ const bad: readonly [string, BpfErrorCode, ObjectSpec, string][] = [
     makeSpec([{ name: 'f', rows: [exit] }], {
       programs: [makeProgram('f', 0, { type: undefined, section: 'xpd' })],
     }),
-    "program 'f': program 'f' has no type: section 'xpd' is not known (did you mean 'xdp'?); rename it, set the type, or turn autoload off",
+    "program 'f': section 'xpd' gives no program type (did you mean 'xdp'?); rename it, set the type, or turn autoload off",
   ],
 ];
 

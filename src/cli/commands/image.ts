@@ -35,6 +35,7 @@ export type ImageInsn = {
   readonly disasm: string;
   /** What the backend puts here. */
   readonly slot: string | undefined;
+  /** Why a failed CO-RE relocation made it unusable; names in it are escaped. */
   readonly poisoned: string | undefined;
 };
 

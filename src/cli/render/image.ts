@@ -22,7 +22,7 @@ function renderInsn(insn: ImageInsn, style: Style): readonly string[] {
   }
   const notes = [
     insn.slot === undefined ? '' : `  ; ${escapeName(insn.slot)}`,
-    insn.poisoned === undefined ? '' : `  ; ${style.bad(`poisoned: ${escapeName(insn.poisoned)}`)}`,
+    insn.poisoned === undefined ? '' : `  ; ${style.bad(`poisoned: ${insn.poisoned}`)}`,
   ];
   lines.push(`${String(insn.index).padStart(6)}: ${insn.disasm}${notes.join('')}`);
   return lines;

@@ -80,7 +80,7 @@ function renderMap(map: InspectMap, style: Style, depth: number): readonly strin
     `+${variable.offset}`,
     escapeName(variable.name),
     variable.type === undefined ? '' : escapeName(variable.type),
-    `${variable.size} bytes`,
+    variable.size === 1 ? '1 byte' : `${variable.size} bytes`,
   ]);
   lines.push(...indent(columns(rows), depth + 4));
   return lines;

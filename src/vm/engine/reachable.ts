@@ -30,7 +30,7 @@ function walkBlock(
     reached[row] = 1;
     const taken = successors(code, row, known);
     if (taken !== 'next') waiting.push(code.target[row] as number);
-    if (taken === 'target' || endsPath(wordOp(code.words[row] as number))) return;
+    if (taken === 'target' || endsPath(code, row)) return;
     if (leaders[row + 1] === 1) {
       waiting.push(row + 1);
       return;
@@ -38,8 +38,11 @@ function walkBlock(
   }
 }
 
-function endsPath(op: number): boolean {
-  return op === OP.exit || op === OP.trap || op === OP.goto;
+/** A call of a missing function would come back if the function were there. */
+function endsPath(code: LoweredCode, row: number): boolean {
+  const op = wordOp(code.words[row] as number);
+  if (op === OP.trap) return code.faults[code.target[row] as number]?.reason === 'poisoned';
+  return op === OP.exit || op === OP.goto;
 }
 
 /** Where a row can go to; learns what it does to registers. */
