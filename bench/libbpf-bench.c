@@ -4,12 +4,13 @@
 //
 //   open FILE...          bpf_object__open_mem of every file, together
 //   btf FILE              btf__new of a raw BTF file
-//   lookup FILE KIND N    find_by_name_kind for N names of that kind, spread over the types;
-//                         the BTF is parsed before, its name index (if any) is not built yet
+//   lookup FILE N         find_by_name_kind for N of the named types, spread evenly; the BTF
+//                         is parsed before the clock starts
 //
 // Files are read before the clock starts, results are freed after it stops.
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,30 +110,39 @@ static long long time_btf(void)
 	return elapsed;
 }
 
+static bool named(const struct btf *btf, unsigned int id)
+{
+	return btf__type_by_id(btf, id)->name_off != 0;
+}
+
+/* Every nth type that has a name: its name and its kind. */
 static long long time_lookup(void)
 {
 	long long start, end, unused;
 	struct btf *btf = parse(strtok(NULL, " \n"), &unused);
-	int kind = atoi(strtok(NULL, " \n")), wanted = atoi(strtok(NULL, " \n"));
-	const char **names = calloc(wanted, sizeof(*names));
 	unsigned int types = btf__type_cnt(btf), seen = 0, step;
-	int count = 0;
+	int wanted = atoi(strtok(NULL, " \n")), count = 0;
+	const char **names = calloc(wanted, sizeof(*names));
+	int *kinds = calloc(wanted, sizeof(*kinds));
 
 	for (unsigned int id = 1; id < types; id++)
-		seen += btf_kind(btf__type_by_id(btf, id)) == kind;
+		seen += named(btf, id);
 	step = seen / wanted ? seen / wanted : 1;
 	seen = 0;
 	for (unsigned int id = 1; id < types && count < wanted; id++) {
 		const struct btf_type *type = btf__type_by_id(btf, id);
 
-		if (btf_kind(type) == kind && seen++ % step == 0)
-			names[count++] = btf__name_by_offset(btf, type->name_off);
+		if (!named(btf, id) || seen++ % step != 0)
+			continue;
+		names[count] = btf__name_by_offset(btf, type->name_off);
+		kinds[count++] = btf_kind(type);
 	}
 	start = now();
 	for (int i = 0; i < count; i++)
-		btf__find_by_name_kind(btf, names[i], kind);
+		btf__find_by_name_kind(btf, names[i], kinds[i]);
 	end = now();
 	free(names);
+	free(kinds);
 	btf__free(btf);
 	return end - start;
 }

@@ -62,8 +62,8 @@ export class LibbpfPeer implements Disposable {
   }
 
   /** Nanoseconds for `count` lookups by name and kind in a freshly parsed BTF. */
-  lookup(path: string, kind: number, count: number): Promise<number> {
-    return this.#ask(`lookup ${path} ${kind} ${count}`);
+  lookup(path: string, count: number): Promise<number> {
+    return this.#ask(`lookup ${path} ${count}`);
   }
 
   [Symbol.dispose](): void {

@@ -31,6 +31,7 @@ function mayMatch(glob: string, group: string): boolean {
 }
 
 function formatTime(nanoseconds: number): string {
+  if (nanoseconds < 100) return `${nanoseconds.toFixed(1)} ns`;
   if (nanoseconds < 10_000) return `${nanoseconds.toFixed(0)} ns`;
   if (nanoseconds < 10_000_000) return `${(nanoseconds / 1000).toFixed(1)} µs`;
   return `${(nanoseconds / 1_000_000).toFixed(1)} ms`;

@@ -15,6 +15,7 @@ export interface AvaOptions {
 
 /** Runs one suite; prints failures, titles of skipped tests, and the counts. */
 export function runAva(title: string, options: AvaOptions = {}): Counts {
+  console.log(`${title} …`);
   const cli = join(projectRoot, 'node_modules/ava/entrypoints/cli.mjs');
   const config = options.config === undefined ? [] : ['--config', options.config];
   const started = performance.now();

@@ -121,6 +121,11 @@ export function withContext<T>(context: ErrorContext, work: () => T): T {
 /** The error with `context` put in front, where it is a {@link BpfError}; else the same error. */
 export function addContext(error: unknown, context: ErrorContext): unknown {
   if (!(error instanceof BpfError)) return error;
+  const [outermost] = error.context;
+  // Two layers may know the same, such as the program's name: it is said once.
+  if (outermost !== undefined && describeContext(outermost) === describeContext(context)) {
+    return error;
+  }
   return new BpfError(error.detail, {
     context: [context, ...error.context],
     cause: error.cause ?? error,

@@ -7,6 +7,9 @@ export type InsnIndex = Brand<number, 'InsnIndex'>;
 /** Size of one instruction slot in bytes. */
 export const insnSize = 8;
 
+/** Up to this length the columns of {@link Insns} are small arrays (64 bytes in Node 20). */
+const smallRun = 16;
+
 /**
  * A run of BPF instructions as columns, one row for each 8-byte slot, independent of byte order.
  *
@@ -28,11 +31,14 @@ export class Insns {
 
   constructor(length: number) {
     this.length = length;
-    this.code = new Uint8Array(length);
-    this.dst = new Uint8Array(length);
-    this.src = new Uint8Array(length);
-    this.off = new Int16Array(length);
-    this.imm = new Int32Array(length);
+    // Small arrays live in the heap of the engine and cost 35 ns each. Larger ones own memory
+    // outside of it, 300 to 900 ns each with its collection: there all columns share one.
+    const shared = length > smallRun ? new ArrayBuffer(9 * length) : undefined;
+    this.imm = shared ? new Int32Array(shared, 0, length) : new Int32Array(length);
+    this.off = shared ? new Int16Array(shared, 4 * length, length) : new Int16Array(length);
+    this.code = shared ? new Uint8Array(shared, 6 * length, length) : new Uint8Array(length);
+    this.dst = shared ? new Uint8Array(shared, 7 * length, length) : new Uint8Array(length);
+    this.src = shared ? new Uint8Array(shared, 8 * length, length) : new Uint8Array(length);
   }
 
   /** A copy of rows `start` to `end` (exclusive). */
@@ -87,18 +93,41 @@ export function decodeInsns(
       have: rest,
     });
   }
-  const little = options.littleEndian;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out = new Insns(bytes.length / insnSize);
-  for (let i = 0, at = 0; i < out.length; i++, at += insnSize) {
-    const registers = view.getUint8(at + 1);
-    out.code[i] = view.getUint8(at);
-    out.dst[i] = little ? registers & 0xf : registers >> 4;
-    out.src[i] = little ? registers >> 4 : registers & 0xf;
-    out.off[i] = view.getInt16(at + 2, little);
-    out.imm[i] = view.getInt32(at + 4, little);
+  if (options.littleEndian && hostLittleEndian && bytes.byteOffset % 4 === 0) {
+    decodeWords(new Int32Array(bytes.buffer, bytes.byteOffset, 2 * out.length), out);
+  } else {
+    decodeBytes(bytes, options.littleEndian, out);
   }
   return out;
+}
+
+const hostLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** The usual case: two loads an instruction in place of five, a quarter of the time. */
+function decodeWords(words: Int32Array, out: Insns): void {
+  const { code, dst, src, off, imm } = out;
+  for (let i = 0; i < out.length; i++) {
+    const word = words[2 * i] as number;
+    code[i] = word;
+    dst[i] = (word >> 8) & 0xf;
+    src[i] = (word >> 12) & 0xf;
+    off[i] = word >> 16;
+    imm[i] = words[2 * i + 1] as number;
+  }
+}
+
+function decodeBytes(bytes: Uint8Array, little: boolean, out: Insns): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { code, dst, src, off, imm } = out;
+  for (let i = 0, at = 0; i < out.length; i++, at += insnSize) {
+    const registers = view.getUint8(at + 1);
+    code[i] = view.getUint8(at);
+    dst[i] = little ? registers & 0xf : registers >> 4;
+    src[i] = little ? registers >> 4 : registers & 0xf;
+    off[i] = view.getInt16(at + 2, little);
+    imm[i] = view.getInt32(at + 4, little);
+  }
 }
 
 /** The inverse of {@link decodeInsns}. */

@@ -20,12 +20,33 @@ export type DataValue =
 interface Source {
   readonly btf: Btf;
   readonly bytes: Uint8Array;
+  /** Type of the whole value, for messages. */
+  readonly root: TypeId;
+  /** Parts that may still be decoded; see {@link partsPerByte}. */
+  left: number;
+  /** Types around the part that is being decoded. */
+  depth: number;
 }
+
+/**
+ * Most parts of a value, for each byte of it: real ones have a part for every few bits, and
+ * some more for unions. Types can say otherwise (arrays of four thousand million empty
+ * structs, unions that double at every level), and then decoding would have no end.
+ */
+const partsPerByte = 64;
+
+/** Parts that any value may have, however small. */
+const fewestParts = 4096;
+
+/** Deepest nesting; a struct that contains itself ends here. */
+const depthLimit = 128;
 
 /**
  * Reads a value of type `id` from the start of `bytes`, by the rules by which bpftool
  * prints values: enumerators by name, `char` arrays that hold a string as that string,
- * pointers as numbers, bit fields by their bits. Types without a size are an error.
+ * pointers as numbers, bit fields by their bits. Types without a size are an error, as are
+ * members outside of the value, structs that contain themselves and values of absurdly many
+ * parts.
  */
 export function decodeValue(btf: Btf, id: TypeId, bytes: Uint8Array): DataValue {
   const need = sizeOf(btf, id);
@@ -33,12 +54,35 @@ export function decodeValue(btf: Btf, id: TypeId, bytes: Uint8Array): DataValue 
     const section = `value of type ${btf.nameOf(id) || id}`;
     throw new BpfError({ code: 'truncated', section, offset: 0, need, have: bytes.length });
   }
-  return decodeAt({ btf, bytes }, id, 0);
+  const left = Math.max(fewestParts, partsPerByte * need);
+  return decodeAt({ btf, bytes, root: id, left, depth: 0 }, id, 0);
 }
 
+/** One part of the value; counts parts and nesting. */
 function decodeAt(source: Source, id: TypeId, offset: number): DataValue {
+  if (--source.left < 0) throw badValue(source, 'has too many parts to be decoded');
+  if (++source.depth > depthLimit) {
+    throw badValue(source, `is nested more than ${depthLimit} levels deep, or contains itself`);
+  }
+  const value = decodePart(source, id, offset);
+  source.depth--;
+  return value;
+}
+
+function badValue({ btf, root }: Source, problem: string): BpfError {
+  return new BpfError({
+    code: 'btf-value',
+    btf: btf.name,
+    id: root,
+    name: btf.nameOf(root),
+    problem,
+  });
+}
+
+function decodePart(source: Source, id: TypeId, offset: number): DataValue {
   const { btf } = source;
-  const type = btf.type(resolveType(btf, id));
+  const resolved = resolveType(btf, id);
+  const type = btf.type(resolved);
   switch (type.kind) {
     case 'int':
       return decodeInt(source, type, offset);
@@ -71,7 +115,13 @@ function decodeAt(source: Source, id: TypeId, offset: number): DataValue {
     case 'restrict':
     case 'type-tag':
     case 'unknown':
-      throw new Error(`a value of kind ${type.kind} has no size`);
+      throw new BpfError({
+        code: 'btf-no-size',
+        btf: btf.name,
+        id: resolved,
+        kind: type.kind,
+        name: btf.nameOf(resolved),
+      });
     default:
       return unreachable(type, 'BTF kind');
   }
@@ -98,6 +148,7 @@ function enumerator(
 
 function decodeFloat(source: Source, size: number, offset: number): DataValue {
   const { bytes, btf } = source;
+  checkBits(source, offset * 8, size * 8);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (size === 4) return view.getFloat32(offset, btf.littleEndian);
   if (size === 8) return view.getFloat64(offset, btf.littleEndian);
@@ -154,6 +205,11 @@ function decodeMember(source: Source, member: BtfMember, offset: number): DataVa
   return raw;
 }
 
+function checkBits(source: Source, offset: number, count: number): void {
+  if (offset + count > source.bytes.length * 8)
+    throw badValue(source, 'has a member outside of it');
+}
+
 /**
  * `count` bits from bit `offset`, unsigned. Bits are numbered as the compiler allocates
  * them: from the least significant bit of each byte on little-endian machines, from the
@@ -161,6 +217,7 @@ function decodeMember(source: Source, member: BtfMember, offset: number): DataVa
  */
 function readBits(source: Source, offset: number, count: number): bigint {
   const { bytes, btf } = source;
+  checkBits(source, offset, count);
   const first = offset >> 3;
   const last = (offset + count + 7) >> 3;
   let value = 0n;

@@ -121,7 +121,8 @@ const linkageNumbers: { readonly [L in Linkage]: number } = { static: 0, global:
  * Writes BTF type by type. Ids are given in order, so a type may refer to one that comes
  * later by counting from {@link BtfBuilder.nextId}; strings are stored once.
  *
- * {@link BpfError} `btf-build` for what the format cannot hold.
+ * {@link BpfError} `btf-build` for what the format cannot hold; the builder is of no more
+ * use then, since half a type may be written.
  *
  * @example
  * ```ts

@@ -1,9 +1,10 @@
 import { BpfError } from '../errors.ts';
 import type { Btf } from './btf.ts';
+import { childIds } from './children.ts';
 import { BTF_KIND, type TypeId } from './types.ts';
 
-export { childIds } from './children.ts';
 export { typeToString } from './spelling.ts';
+export { childIds };
 
 /**
  * References that may follow one another without a struct in between. libbpf and the kernel
@@ -222,13 +223,14 @@ function packed(frame: CompositeFrame): undefined {
 
 /** The type that decides the alignment: elements of arrays, behind typedefs and modifiers. */
 function alignedType(btf: Btf, id: TypeId): TypeId {
-  let at = resolveType(btf, id);
-  for (let steps = 0; btf.kindOf(at) === BTF_KIND.ARRAY; steps++) {
-    if (steps === chainLimit) throw tooLong(btf, id);
-    const type = btf.type(at);
-    if (type.kind === 'array') at = resolveType(btf, type.element);
+  let at = id;
+  for (let steps = 0; steps <= chainLimit; steps++) {
+    const kind = btf.kindOf(at);
+    if (kind === BTF_KIND.ARRAY) at = childIds(btf.type(at))[0] as TypeId;
+    else if (kind === BTF_KIND.TYPEDEF || isModifier(kind)) at = btf.sizeOrTypeOf(at) as TypeId;
+    else return at;
   }
-  return at;
+  throw tooLong(btf, id);
 }
 
 /** Alignment of everything but structs and unions, for which undefined. */

@@ -31,7 +31,7 @@ function spell(btf: Btf, id: TypeId, depth: number, nested = false): string {
     const type = btf.type(at);
     switch (type.kind) {
       case 'ptr':
-        declarator = `*${declarator === '' ? qualifiers.trimEnd() : qualifiers + declarator}`;
+        declarator = `*${joined(qualifiers.trimEnd(), declarator)}`;
         qualifiers = '';
         at = type.target;
         break;
@@ -65,10 +65,9 @@ function grouped(declarator: string): string {
   return declarator.startsWith('*') ? `(${declarator})` : declarator;
 }
 
-function joined(base: string, declarator: string): string {
-  return declarator === '' || declarator.startsWith('[')
-    ? base + declarator
-    : `${base} ${declarator}`;
+function joined(before: string, declarator: string): string {
+  const space = before === '' || declarator === '' || declarator.startsWith('[') ? '' : ' ';
+  return before + space + declarator;
 }
 
 function params(btf: Btf, proto: BtfFuncProto): string {

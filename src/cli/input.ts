@@ -5,6 +5,7 @@ import { readBtfSections } from '../elf/elf.ts';
 import { BpfError, withContext } from '../errors.ts';
 import { openObject } from '../object/open.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/spec.ts';
+import type { Log } from './log.ts';
 
 /** A mistake in the command line itself: exit status 2, and a pointer to the help. */
 export class UsageError extends Error {}
@@ -20,9 +21,13 @@ export function readInput(path: string): Uint8Array {
 }
 
 /** Opens the object at `path`. */
-export function openObjectFile(path: string): ObjectSpec {
+export function openObjectFile(path: string, log: Log): ObjectSpec {
   const bytes = readInput(path);
-  return openObject(bytes, { file: path });
+  const spec = openObject(bytes, { file: path });
+  const { programs, maps } = spec;
+  const facts = { path, bytes: bytes.length, programs: programs.length, maps: maps.length };
+  log.debug(facts, 'opened object');
+  return spec;
 }
 
 /** Reads a target BTF: a raw BTF file, or the `.BTF` section of an ELF file. */

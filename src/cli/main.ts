@@ -4,7 +4,8 @@ import { BpfError } from '../errors.ts';
 import type { RunArguments } from './commands/run.ts';
 import { UsageError } from './input.ts';
 import { toJson } from './json.ts';
-import type { OutputOptions, Terminal } from './terminal.ts';
+import { openLog } from './log.ts';
+import type { CommandContext, OutputOptions, Terminal } from './terminal.ts';
 
 /** Exit statuses: all well; the command failed; the command line was wrong. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2 } as const;
@@ -42,6 +43,11 @@ function globalOptions(command: Command): GlobalOptions {
   const values = command.optsWithGlobals() as Partial<GlobalOptions>;
   const pretty = values.pretty ?? false;
   return { json: pretty || (values.json ?? false), pretty, debug: values.debug ?? false };
+}
+
+async function contextOf(command: Command, terminal: Terminal): Promise<CommandContext> {
+  const { debug, ...output } = globalOptions(command);
+  return { terminal, output, log: await openLog(debug) };
 }
 
 function addGlobalOptions(command: Command): Command {
@@ -96,7 +102,7 @@ function addInspect(program: Command, terminal: Terminal): void {
     .addHelpText('after', '\nExample:\n  $ tsbpf inspect fixtures/v3/xdp_counter.o\n')
     .action(async (file: string, _options: unknown, command: Command) => {
       const { inspectCommand } = await import('./commands/inspect.ts');
-      inspectCommand(file, globalOptions(command), terminal);
+      inspectCommand(file, await contextOf(command, terminal));
     });
 }
 
@@ -109,7 +115,7 @@ function addExplain(program: Command, terminal: Terminal): void {
     .addHelpText('after', explainExamples)
     .action(async (file: string, options: { btf?: string; program?: string }, command: Command) => {
       const { explainCommand } = await import('./commands/explain.ts');
-      await explainCommand(file, options, globalOptions(command), terminal);
+      await explainCommand(file, options, await contextOf(command, terminal));
     });
 }
 
@@ -135,7 +141,7 @@ function addRun(program: Command, terminal: Terminal): void {
     .addHelpText('after', runExamples)
     .action(async (file: string, options: RunArguments, command: Command) => {
       const { runCommand } = await import('./commands/run.ts');
-      await runCommand(file, options, globalOptions(command), terminal);
+      await runCommand(file, options, await contextOf(command, terminal));
     });
 }
 
@@ -156,7 +162,7 @@ function addObject(program: Command, terminal: Terminal): void {
     .addHelpText('after', '\nExample:\n  $ tsbpf object image fixtures/v3/xdp_parser.o\n')
     .action(async (file: string, options: { btf?: string; program?: string }, command: Command) => {
       const { imageCommand } = await import('./commands/image.ts');
-      await imageCommand(file, options, globalOptions(command), terminal);
+      await imageCommand(file, options, await contextOf(command, terminal));
     });
 }
 

@@ -1,4 +1,5 @@
 import { type Json, toJson } from './json.ts';
+import type { Log } from './log.ts';
 
 /** Where a command's output goes; tests give their own. */
 export interface Terminal {
@@ -29,15 +30,21 @@ export function styleFor(color: boolean): Style {
   return { bold: paint(1), dim: paint(2), good: paint(32), bad: paint(31) };
 }
 
+/** What every command gets besides its own words. */
+export interface CommandContext {
+  readonly terminal: Terminal;
+  readonly output: OutputOptions;
+  readonly log: Log;
+}
+
 /** Prints a report as JSON where that was asked for, else through `render`. */
 export function printReport<T extends Json>(
-  terminal: Terminal,
-  options: OutputOptions,
+  { terminal, output }: CommandContext,
   report: T,
   render: (report: T, style: Style) => string,
 ): void {
-  const text = options.json
-    ? `${toJson(report, options.pretty ? 4 : 0)}\n`
+  const text = output.json
+    ? `${toJson(report, output.pretty ? 4 : 0)}\n`
     : render(report, styleFor(terminal.color));
   terminal.out(text);
 }

@@ -5,6 +5,7 @@ import { readString } from '../bytes/text.ts';
 import type { SectionFault } from '../errors/elf.ts';
 import { BpfError, type BpfErrorDetail } from '../errors.ts';
 import { SHN, SHT } from './constants.ts';
+import { readNumber64 } from './number64.ts';
 
 /** What the ELF header says, as far as it is of use here. */
 export interface ElfHeader {
@@ -160,12 +161,8 @@ export function unsupported(
   return new BpfError({ code: 'elf-unsupported', field, value });
 }
 
-/** A number of 4 or 8 bytes; above 2^53 it is no longer exact, but then it is outside any file. */
 function readWord(cursor: Cursor, wide: boolean): number {
-  const first = cursor.u32();
-  if (!wide) return first;
-  const second = cursor.u32();
-  return cursor.littleEndian ? second * 2 ** 32 + first : first * 2 ** 32 + second;
+  return wide ? readNumber64(cursor) : cursor.u32();
 }
 
 /** elfy cuts the program headers out of the file too, although nothing here needs them. */
@@ -305,7 +302,10 @@ function checkNames(bytes: Uint8Array, raw: RawHeader, rows: readonly Row[]): vo
     if (offset >= table.length) {
       throw badSection(index, '', { kind: 'name-offset', offset, tableSize: table.length });
     }
-    total += table.indexOf(0, offset) - offset;
+    // The table ends with zero, so this stops. Names are short: `indexOf` took longer.
+    let end = offset;
+    while (table[end] !== 0) end++;
+    total += end - offset;
     if (total > nameLimit) {
       throw new BpfError({ code: 'elf-names-too-long', table: 'section table', limit: nameLimit });
     }

@@ -3,7 +3,8 @@ import type { RelocationFault } from '../errors/elf.ts';
 import { BpfError } from '../errors.ts';
 import { R_BPF, SHT } from './constants.ts';
 import { badSection, type ElfSection } from './elfy.ts';
-import { checkEntries, readNumber64 } from './symbols.ts';
+import { readNumber64 } from './number64.ts';
+import { checkEntries } from './symbols.ts';
 
 /** Size of one `Elf64_Rel` in bytes. */
 const relocationSize = 16;

@@ -4,6 +4,7 @@ import type { SymbolFault } from '../errors/elf.ts';
 import { BpfError } from '../errors.ts';
 import { SHN, SHT, STB, STT, STV } from './constants.ts';
 import { badSection, type ElfSection } from './elfy.ts';
+import { readNumber64 } from './number64.ts';
 
 /** Size of one `Elf64_Sym` in bytes. */
 const symbolSize = 24;
@@ -33,7 +34,7 @@ export class SymbolTable {
   /** In bytes from the start of the string table. */
   readonly nameOffsets: number[] = [];
   readonly #strings: Uint8Array;
-  readonly #names = new Map<number, string>();
+  readonly #names: (string | undefined)[] = [];
   #decoded = 0;
 
   constructor(strings: Uint8Array) {
@@ -46,17 +47,17 @@ export class SymbolTable {
 
   /** The name of symbol `index`, empty where it has none. */
   name(index: number): string {
+    const known = this.#names[index];
+    if (known !== undefined) return known;
     const offset = this.nameOffsets[index] ?? 0;
     if (offset === 0) return '';
-    const known = this.#names.get(offset);
-    if (known !== undefined) return known;
     const end = this.#strings.indexOf(0, offset);
     this.#decoded += end - offset;
     if (this.#decoded > nameLimit) {
       throw new BpfError({ code: 'elf-names-too-long', table: 'symbol table', limit: nameLimit });
     }
     const name = decodeText(this.#strings.subarray(offset, end));
-    this.#names.set(offset, name);
+    this.#names[index] = name;
     return name;
   }
 
@@ -177,16 +178,6 @@ function readSymbol(symbols: SymbolTable, cursor: Cursor): number {
   symbols.values.push(readNumber64(cursor));
   symbols.sizes.push(readNumber64(cursor));
   return nameOffset;
-}
-
-/**
- * 64 bits as a number: exact below 2^53. What is larger is outside every section, so the
- * bounds check that follows refuses it, exact or not.
- */
-export function readNumber64(cursor: Cursor): number {
-  const first = cursor.u32();
-  const second = cursor.u32();
-  return cursor.littleEndian ? second * 2 ** 32 + first : first * 2 ** 32 + second;
 }
 
 function checkName(index: number, offset: number, tableSize: number): void {

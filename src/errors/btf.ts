@@ -98,6 +98,13 @@ export type BtfErrorDetail =
       readonly name: string;
     }
   | {
+      readonly code: 'btf-value';
+      readonly btf: string;
+      readonly id: number;
+      readonly name: string;
+      readonly problem: string;
+    }
+  | {
       readonly code: 'btf-datasec-fix';
       readonly btf: string;
       readonly id: number;
@@ -111,10 +118,31 @@ export type BtfErrorDetail =
       readonly offset: number;
       readonly problem: string;
     }
+  | {
+      readonly code: 'btf-dump-limit';
+      readonly btf: string;
+      /** What there is too much of: text in bytes, steps, or levels of nesting. */
+      readonly limited: 'text' | 'work' | 'nesting';
+      readonly limit: number;
+    }
+  | {
+      readonly code: 'btf-dump-kind';
+      readonly btf: string;
+      readonly id: number;
+      readonly kind: number;
+    }
   | { readonly code: 'btf-build'; readonly problem: string };
 
 const typeOf = (d: { readonly id: number; readonly name: string }): string =>
   d.name === '' ? `type ${d.id}` : `type ${d.id} (${quoteName(d.name)})`;
+
+const limitWords = {
+  text: (limit: number) => `its dump would be longer than ${limit} bytes, many times its own size`,
+  work: (limit: number) =>
+    `its types refer to each other in circles, or so often that a dump takes more than ${limit} steps`,
+  nesting: (limit: number) =>
+    `a declaration in it is nested more than ${limit} levels deep, or contains itself`,
+} as const;
 
 export const btfWords: Words<BtfErrorDetail> = {
   'btf-magic': (d) =>
@@ -140,9 +168,13 @@ export const btfWords: Words<BtfErrorDetail> = {
   'btf-contains-itself': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} contains itself`,
   'btf-no-size': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} is a ${d.kind} and has no size`,
   'btf-too-large': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} is larger than 4 GiB`,
+  'btf-value': (d) => `BTF ${quoteName(d.btf)}: a value of ${typeOf(d)} ${d.problem}`,
   'btf-datasec-fix': (d) =>
     `BTF ${quoteName(d.btf)}: data section of type ${d.id} cannot be changed: ${d.problem}`,
   'btf-ext': (d) =>
     `.BTF.ext of ${quoteName(d.file)}: ${d.part} at offset ${d.offset}: ${d.problem}`,
+  'btf-dump-limit': (d) => `BTF ${quoteName(d.btf)}: ${limitWords[d.limited](d.limit)}`,
+  'btf-dump-kind': (d) =>
+    `BTF ${quoteName(d.btf)}: type ${d.id} is of kind ${d.kind}, which has no form in C`,
   'btf-build': (d) => `build BTF: ${d.problem}`,
 };

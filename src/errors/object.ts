@@ -17,12 +17,13 @@ export type MapFault =
   | { readonly kind: 'too-many-members'; readonly count: number }
   | { readonly kind: 'no-type' }
   | { readonly kind: 'unknown-member' }
+  | { readonly kind: 'duplicate-member' }
   | { readonly kind: 'not-a-number'; readonly is: string }
   | { readonly kind: 'not-one-enumerator'; readonly count: number }
   | { readonly kind: 'number-too-large'; readonly value: bigint }
   | { readonly kind: 'conflicting-size'; readonly first: number; readonly second: number }
   | { readonly kind: 'not-a-pointer'; readonly is: string }
-  | { readonly kind: 'no-size'; readonly is: string }
+  | { readonly kind: 'no-size'; readonly is: string; readonly reason: string }
   | { readonly kind: 'values-nested' }
   | { readonly kind: 'values-not-last' }
   | { readonly kind: 'values-map-type'; readonly type: number }
@@ -120,13 +121,6 @@ export type ObjectErrorDetail =
   | { readonly code: 'ext-offset'; readonly offset: number }
   | { readonly code: 'core-kind'; readonly kind: number }
   | {
-      readonly code: 'unknown-section';
-      readonly section: string;
-      /** The name to use, where only the target after it is wrong. */
-      readonly withoutTarget: string | undefined;
-      readonly similar: readonly string[];
-    }
-  | {
       readonly code: 'no-such-name';
       readonly what: 'map' | 'program' | 'variable';
       readonly name: string;
@@ -169,7 +163,6 @@ export const objectWords: Words<ObjectErrorDetail> = {
   'extern-undeclared': (d) => `extern ${quoteName(d.name)} ${externFault(d.fault)}`,
   'ext-offset': (d) => `a record of '.BTF.ext' is for offset ${d.offset}, not a multiple of 8`,
   'core-kind': (d) => `a CO-RE relocation is of the unknown kind ${d.kind}`,
-  'unknown-section': (d) => `section name ${quoteName(d.section)} ${unknownSection(d)}`,
   'no-such-name': (d) => `there is no ${d.what} ${quoteName(d.name)}; ${listNames(d.known)}`,
   'ambiguous-variable': (d) =>
     `several variables are called ${quoteName(d.name)}, in ${d.sections.map(quoteName).join(', ')}`,
@@ -199,6 +192,8 @@ function mapFault(fault: MapFault): string {
       return 'has no type; add __uint(type, BPF_MAP_TYPE_…)';
     case 'unknown-member':
       return 'no such member; known are type, max_entries, map_flags, numa_node, key_size, key, value_size, value, values, pinning and map_extra';
+    case 'duplicate-member':
+      return 'is there twice';
     case 'not-a-number':
       return `${fault.is} is not a number; use __uint() or __ulong()`;
     case 'not-one-enumerator':
@@ -210,7 +205,7 @@ function mapFault(fault: MapFault): string {
     case 'not-a-pointer':
       return `${fault.is} is not a pointer to a type; use __type()`;
     case 'no-size':
-      return `the size of ${fault.is} is not known`;
+      return `the size of ${fault.is} is not known: ${fault.reason}`;
     case 'values-nested':
       return 'maps of maps of maps do not exist';
     case 'values-not-last':
@@ -295,18 +290,6 @@ function externFault(fault: 'no-type' | 'no-section'): string {
   return fault === 'no-type'
     ? 'has no type; compile with -g, or define it'
     : 'is in neither .ksyms nor .kconfig; declare it with __ksym or __kconfig';
-}
-
-function unknownSection(detail: {
-  readonly withoutTarget: string | undefined;
-  readonly similar: readonly string[];
-}): string {
-  if (detail.withoutTarget !== undefined) {
-    return `is not known: ${quoteName(detail.withoutTarget)} takes no target after it`;
-  }
-  const advice = 'set the type of the program, or use a name of libbpf';
-  if (detail.similar.length === 0) return `is not known; ${advice}`;
-  return `is not known; did you mean ${detail.similar.map(quoteName).join(' or ')}?`;
 }
 
 const listed = 20;

@@ -31,7 +31,7 @@ export type RelocsCoreErrorDetail =
   | { readonly code: 'core-too-deep'; readonly type: string; readonly limit: number }
   /** Types nested deeper than `limit`, or in a circle, while comparing or measuring them. */
   | { readonly code: 'core-nesting'; readonly type: string; readonly limit: number }
-  /** Comparing types takes more steps than any real pair of types needs. */
+  /** Deciding the object's relocations takes more steps than any real object needs. */
   | { readonly code: 'core-too-complex'; readonly type: string }
   /** The root type has no name to look for. */
   | { readonly code: 'core-anonymous'; readonly type: number }
@@ -79,13 +79,13 @@ export const relocsCoreWords: Words<RelocsCoreErrorDetail> = {
     `unknown kind ${d.kind} of CO-RE relocation; this object needs a newer tsbpf or is damaged`,
   'core-no-type': (d) => `the object has no type ${d.type}, which a CO-RE relocation names`,
   'core-access': (d) =>
-    `access string ${quoteName(d.access)} does not fit ${escapeName(d.type)}: ${d.why}`,
+    `access string ${quoteName(d.access)} does not fit ${escapeName(d.type)}: ${escapeName(d.why)}`,
   'core-too-deep': (d) =>
     `access to ${escapeName(d.type)} goes deeper than ${d.limit} levels; access an inner struct by a pointer of its own`,
   'core-nesting': (d) =>
     `${escapeName(d.type)} is nested deeper than ${d.limit} levels or in a circle`,
   'core-too-complex': (d) =>
-    `${escapeName(d.type)} is too large to compare with the target; its members without a name are too many`,
+    `${escapeName(d.type)} takes too many comparisons; too many types share its name, or too many members have none`,
   'core-anonymous': (d) =>
     `type ${d.type} has no name to look for in the target; name it, or reach it through a named struct`,
   'core-no-size': (d) => `${escapeName(d.type)} has no size in ${quoteName(d.btf)}`,
@@ -94,14 +94,14 @@ export const relocsCoreWords: Words<RelocsCoreErrorDetail> = {
   'core-array-element': (d) =>
     `${d.kind} is not defined for an array element (${escapeName(d.access)})`,
   'core-ambiguous': (d) =>
-    `${d.candidates.length} candidates for ${escapeName(d.type)} disagree: ${d.candidates
+    `candidates for ${escapeName(d.type)} disagree: ${d.candidates
       .map(describeCandidate)
       .join(', ')}`,
   'core-no-insn': (d) =>
     `relocated instruction ${d.insn} is outside of the function's ${d.length} instructions`,
   'core-insn': (d) => `opcode 0x${d.opcode.toString(16)} cannot be relocated: ${d.why}`,
   'core-mismatch': (d) =>
-    `the instruction holds ${d.found}, but the object's types say ${d.expected} (to become ${d.value}); was the object changed after compiling?`,
+    `the instruction holds ${d.found}, but by the object's types it should hold ${d.expected}, to become ${d.value}`,
   'core-offset-range': (d) => `offset ${d.value} does not fit in a load or store (at most 32767)`,
   'core-memory-size': (d) =>
     `cannot change a ${d.insnSize}-byte access of a ${d.fieldSize}-byte field to ${d.newSize} bytes`,

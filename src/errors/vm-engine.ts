@@ -73,7 +73,7 @@ export type VmEngineErrorDetail =
   | {
       readonly code: 'vm-trap';
       readonly reason: TrapReason;
-      /** Innermost first; never empty. */
+      /** Innermost first; empty where not even the entry function could start. */
       readonly calls: readonly TrapFrame[];
       readonly access?:
         | {

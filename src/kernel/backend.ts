@@ -60,14 +60,23 @@ export class KernelBackend implements Backend {
     return kernelBtf();
   }
 
-  /** Where `spec` has a template and `options` none, the template is made for the moment. */
   createMap(spec: MapSpec, options: CreateMapOptions): KernelMap {
     this.#requireOpen();
-    if (options.inner !== undefined || spec.inner === undefined) {
-      return this.#createMap(spec, options);
-    }
-    using inner = this.#createMap(spec.inner, { btf: options.btf });
-    return this.#createMap(spec, { btf: options.btf, inner });
+    const inner = options.inner === undefined ? undefined : this.#kernelMap(options.inner);
+    const typed = spec.valueType !== undefined;
+    return this.#withBtf(typed ? options.btf : undefined, (btfFd, release) => {
+      const maxEntries = kernelMaxEntries(spec.type, spec.maxEntries, this);
+      const fd = createMap(this.#calls, { spec, maxEntries, btfFd, innerFd: inner?.fd });
+      const { name, type, keySize, valueSize, flags, numaNode } = spec;
+      return this.#own(
+        new KernelMap({
+          ...{ calls: this.#calls, fd, name, type, keySize, valueSize, maxEntries },
+          flags: numaNode === 0 ? flags : flags | BPF_F_NUMA_NODE,
+          cpuCount: this.cpuCount,
+          onClose: this.#disown(release),
+        }),
+      );
+    });
   }
 
   loadProgram(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): KernelProgram {
@@ -95,24 +104,6 @@ export class KernelBackend implements Backend {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #createMap(spec: MapSpec, options: CreateMapOptions): KernelMap {
-    const inner = options.inner === undefined ? undefined : this.#kernelMap(options.inner);
-    const typed = spec.valueType !== undefined;
-    return this.#withBtf(typed ? options.btf : undefined, (btfFd, release) => {
-      const maxEntries = kernelMaxEntries(spec.type, spec.maxEntries, this);
-      const fd = createMap(this.#calls, { spec, maxEntries, btfFd, innerFd: inner?.fd });
-      const { name, type, keySize, valueSize, flags, numaNode } = spec;
-      return this.#own(
-        new KernelMap({
-          ...{ calls: this.#calls, fd, name, type, keySize, valueSize, maxEntries },
-          flags: numaNode === 0 ? flags : flags | BPF_F_NUMA_NODE,
-          cpuCount: this.cpuCount,
-          onClose: this.#disown(release),
-        }),
-      );
-    });
   }
 
   /** Runs `work` with the object's types loaded; they are given back if it throws, else by `release`. */

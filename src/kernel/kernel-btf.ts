@@ -90,5 +90,6 @@ function isBtfName(file: Uint8Array, at: number): boolean {
 }
 
 function noSection(): BpfError {
-  return new BpfError({ code: 'kernel-unavailable', reason: 'the file has no section .BTF' });
+  const reason = 'it has no section .BTF';
+  return new BpfError({ code: 'kernel-unsupported', what: 'file', name: 'vmlinux', reason });
 }

@@ -1,9 +1,9 @@
 import { BPF_F_NUMA_NODE } from '../abi/bpf.ts';
 import { ERRNO } from '../abi/errno.ts';
-import { BpfError } from '../errors.ts';
+import type { BpfError } from '../errors.ts';
 import type { MapSpec } from '../object/spec.ts';
 import { Attr } from './attr.ts';
-import { check } from './errno.ts';
+import { check, errnoError } from './errno.ts';
 import { isMapOfMaps, kernelName, takesBtf } from './map-types.ts';
 import type { KernelCalls } from './sys.ts';
 
@@ -32,7 +32,8 @@ export function createMap(calls: KernelCalls, create: MapCreate): number {
 
 function withoutTemplate(spec: MapSpec): BpfError {
   const reason = 'a map of maps needs a template of its inner maps';
-  return new BpfError({ code: 'kernel-unsupported', what: 'map', name: spec.name, reason });
+  const about = { operation: 'create', call: 'MAP_CREATE', map: spec.name, reason } as const;
+  return errnoError(ERRNO.EBADF, about);
 }
 
 function mapAttributes(create: MapCreate, typed: boolean): Attr<'MAP_CREATE'> {

@@ -1,6 +1,7 @@
 import { BPF_F_MMAPABLE, BPF_F_RB_OVERWRITE, BPF_F_RDONLY_PROG, BPF_MAP_TYPE } from '../abi/bpf.ts';
 import { ERRNO } from '../abi/errno.ts';
 import type { BackendMap, BackendProgram } from '../backend/backend.ts';
+import { quoteName } from '../errors/quote.ts';
 import { BpfError } from '../errors.ts';
 import { Attr, hostLittleEndian } from './attr.ts';
 import { check, errnoError } from './errno.ts';
@@ -24,6 +25,21 @@ export interface KernelMapParts {
   /** Called once, after the descriptor was closed. */
   readonly onClose: (map: KernelMap) => void;
 }
+
+/** What is done to a map, for messages: the action and the call. */
+const actions = {
+  lookup: { operation: 'look up element', call: 'MAP_LOOKUP_ELEM' },
+  update: { operation: 'update element', call: 'MAP_UPDATE_ELEM' },
+  delete: { operation: 'delete element', call: 'MAP_DELETE_ELEM' },
+  nextKey: { operation: 'get next key', call: 'MAP_GET_NEXT_KEY' },
+  setMap: { operation: 'store inner map', call: 'MAP_UPDATE_ELEM' },
+  setProgram: { operation: 'store program', call: 'MAP_UPDATE_ELEM' },
+  freeze: { operation: 'freeze', call: 'MAP_FREEZE' },
+  view: { operation: 'map memory', call: 'mmap' },
+  consume: { operation: 'consume', call: 'mmap' },
+} as const;
+
+type Action = (typeof actions)[keyof typeof actions];
 
 /**
  * A map of the running kernel, owned through its descriptor.
@@ -74,52 +90,46 @@ export class KernelMap implements BackendMap {
   }
 
   lookup(key: Uint8Array): Uint8Array | undefined {
-    const elements = this.#withKey(key, 'look up element');
-    const result = this.#calls.bpf(elements.lookup);
-    if (result === -ERRNO.ENOENT) return undefined;
-    check(result, { operation: 'look up element', call: 'MAP_LOOKUP_ELEM', map: this.name });
-    return elements.value.bytes.slice();
+    const elements = this.#withKey(key, actions.lookup);
+    const found = this.#present(this.#calls.bpf(elements.lookup), actions.lookup);
+    return found ? elements.value.bytes.slice() : undefined;
   }
 
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
-    const elements = this.#withKey(key, 'update element');
-    this.#requireSize(value, this.userValueSize, 'value', 'update element');
+    const elements = this.#withKey(key, actions.update);
+    this.#requireSize(value, this.userValueSize, 'value', actions.update);
     elements.value.bytes.set(value);
-    this.#update(elements, flags, 'update element');
+    this.#update(elements, flags, actions.update);
   }
 
   delete(key: Uint8Array): boolean {
-    const elements = this.#withKey(key, 'delete element');
-    const result = this.#calls.bpf(elements.delete);
-    if (result === -ERRNO.ENOENT) return false;
-    check(result, { operation: 'delete element', call: 'MAP_DELETE_ELEM', map: this.name });
-    return true;
+    const elements = this.#withKey(key, actions.delete);
+    return this.#present(this.#calls.bpf(elements.delete), actions.delete);
   }
 
   nextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    const operation = 'get next key';
-    const elements = key === undefined ? this.#elementCalls() : this.#withKey(key, operation);
-    const result = this.#calls.bpf(key === undefined ? elements.firstKey : elements.nextKey);
-    if (result === -ERRNO.ENOENT) return undefined;
-    check(result, { operation, call: 'MAP_GET_NEXT_KEY', map: this.name });
-    return elements.next.bytes.slice();
+    const first = key === undefined;
+    const elements = first ? this.#elementCalls() : this.#withKey(key, actions.nextKey);
+    const result = this.#calls.bpf(first ? elements.firstKey : elements.nextKey);
+    return this.#present(result, actions.nextKey) ? elements.next.bytes.slice() : undefined;
   }
 
   setMap(key: Uint8Array, inner: BackendMap): void {
-    if (!(inner instanceof KernelMap)) throw this.#foreign(`map '${inner.name}'`);
-    this.#setDescriptor(key, inner.fd, 'store inner map');
+    if (!(inner instanceof KernelMap)) throw this.#foreign(`map ${quoteName(inner.name)}`);
+    this.#setDescriptor(key, inner.fd, actions.setMap);
   }
 
   setProgram(key: Uint8Array, program: BackendProgram): void {
-    if (!(program instanceof KernelProgram)) throw this.#foreign(`program '${program.name}'`);
-    this.#setDescriptor(key, program.fd, 'store program');
+    if (!(program instanceof KernelProgram)) {
+      throw this.#foreign(`program ${quoteName(program.name)}`);
+    }
+    this.#setDescriptor(key, program.fd, actions.setProgram);
   }
 
   /** While a view of the map exists, the kernel answers `EBUSY`. */
   freeze(): void {
     const attr = new Attr('MAP_FREEZE').set('map_fd', this.fd);
-    const about = { operation: 'freeze', call: 'MAP_FREEZE', map: this.name } as const;
-    check(this.#calls.bpf(attr), about);
+    check(this.#calls.bpf(attr), { ...actions.freeze, map: this.name });
     this.#frozen = true;
   }
 
@@ -135,7 +145,8 @@ export class KernelMap implements BackendMap {
   view(): Uint8Array {
     this.#requireOpen();
     if (this.type !== BPF_MAP_TYPE.ARRAY || (this.flags & BPF_F_MMAPABLE) === 0) {
-      throw this.#noView(ERRNO.EINVAL, 'only an array made with BPF_F_MMAPABLE has a view');
+      const number = this.type === BPF_MAP_TYPE.ARRAY ? ERRNO.EINVAL : ERRNO.ENOTSUPP;
+      throw this.#noView(number, 'only an array made with BPF_F_MMAPABLE has a view');
     }
     if (this.#view !== undefined) return this.#view;
     if (this.#frozen) return this.#copyContents();
@@ -152,12 +163,8 @@ export class KernelMap implements BackendMap {
   consume(take: (sample: Uint8Array) => void): number {
     const fd = this.fd;
     if (this.type !== BPF_MAP_TYPE.RINGBUF || (this.flags & BPF_F_RB_OVERWRITE) !== 0) {
-      throw errnoError(ERRNO.EINVAL, {
-        operation: 'consume',
-        call: 'mmap',
-        map: this.name,
-        reason: 'only a ring buffer that does not overwrite can be consumed',
-      });
+      const reason = 'only a ring buffer that does not overwrite can be consumed';
+      throw errnoError(ERRNO.EINVAL, { ...actions.consume, map: this.name, reason });
     }
     this.#ring ??= RingBuffer.open(this.#calls, fd, this.name, this.maxEntries);
     return this.#ring.consume(take);
@@ -201,27 +208,34 @@ export class KernelMap implements BackendMap {
   }
 
   #noView(number: number, reason?: string): BpfError {
-    return errnoError(number, { operation: 'map memory', call: 'mmap', map: this.name, reason });
+    return errnoError(number, { ...actions.view, map: this.name, reason });
   }
 
   /** Values of maps that hold descriptors are 32 bits in the host's byte order. */
-  #setDescriptor(key: Uint8Array, fd: number, operation: string): void {
-    const elements = this.#withKey(key, operation);
+  #setDescriptor(key: Uint8Array, fd: number, action: Action): void {
+    const elements = this.#withKey(key, action);
     const { bytes } = elements.value;
-    this.#requireSize(bytes, 4, 'value', operation);
+    this.#requireSize(bytes, 4, 'value', action);
     new DataView(bytes.buffer).setInt32(0, fd, hostLittleEndian);
-    this.#update(elements, 0, operation);
+    this.#update(elements, 0, action);
   }
 
-  #update(elements: ElementCalls, flags: number, operation: string): void {
+  #update(elements: ElementCalls, flags: number, action: Action): void {
     const result = this.#calls.bpf(elements.update.set('flags', flags));
-    check(result, { operation, call: 'MAP_UPDATE_ELEM', map: this.name });
+    if (result < 0) throw errnoError(-result, { ...action, map: this.name });
+  }
+
+  /** False for a result that says `ENOENT`; any other failure is thrown. */
+  #present(result: number, action: Action): boolean {
+    if (result >= 0) return true;
+    if (result === -ERRNO.ENOENT) return false;
+    throw errnoError(-result, { ...action, map: this.name });
   }
 
   /** The calls with `key` in its place. */
-  #withKey(key: Uint8Array, operation: string): ElementCalls {
+  #withKey(key: Uint8Array, action: Action): ElementCalls {
     const elements = this.#elementCalls();
-    this.#requireSize(key, this.keySize, 'key', operation);
+    this.#requireSize(key, this.keySize, 'key', action);
     elements.key.bytes.set(key);
     return elements;
   }
@@ -237,14 +251,10 @@ export class KernelMap implements BackendMap {
     if (this.#fd < 0) throw new BpfError({ code: 'closed', what: 'map', name: this.name });
   }
 
-  #requireSize(bytes: Uint8Array, size: number, what: string, operation: string): void {
+  #requireSize(bytes: Uint8Array, size: number, what: string, action: Action): void {
     if (bytes.length === size) return;
-    throw errnoError(ERRNO.EINVAL, {
-      operation,
-      call: 'MAP_UPDATE_ELEM',
-      map: this.name,
-      reason: `the ${what} has ${bytes.length} bytes, ${size} are wanted`,
-    });
+    const reason = `the ${what} has ${bytes.length} bytes, ${size} are wanted`;
+    throw errnoError(ERRNO.EINVAL, { ...action, map: this.name, reason });
   }
 
   #foreign(what: string): BpfError {

@@ -1,6 +1,7 @@
 import { BPF_PROG_TYPE } from '../abi/bpf.ts';
 import { ERRNO } from '../abi/errno.ts';
 import type { BackendProgram, TestRunInput, TestRunResult } from '../backend/backend.ts';
+import { quoteName } from '../errors/quote.ts';
 import { BpfError } from '../errors.ts';
 import { Attr } from './attr.ts';
 import { errnoError } from './errno.ts';
@@ -82,15 +83,19 @@ export class KernelProgram implements BackendProgram {
   }
 
   /**
-   * `BPF_PROG_TEST_RUN`. The context comes back only where one was given. Types whose runs
-   * the kernel neither repeats nor times (raw tracepoints, syscall programs) are repeated
-   * and timed here, the call included.
+   * `BPF_PROG_TEST_RUN`. The context comes back only where one was given. Runs of types that
+   * the kernel neither repeats nor times (raw tracepoints, syscall programs) are timed here,
+   * the call included.
    */
   testRun(input: TestRunInput = {}): TestRunResult {
     const shape = shapes.get(this.type) ?? 'packet';
     const repeat = Math.max(1, input.repeat ?? 1);
     if (shape === 'packet' || shape === 'flow') return this.#runPacket(input, shape, repeat);
-    return this.#runContext(input, shape, repeat);
+    if (repeat > 1) {
+      const type = programTypeName(this.type);
+      throw this.#runError(ERRNO.EINVAL, `the kernel repeats no runs of programs of type ${type}`);
+    }
+    return this.#runContext(input, shape);
   }
 
   close(): void {
@@ -142,38 +147,35 @@ export class KernelProgram implements BackendProgram {
     return { attr, data, context };
   }
 
-  #runContext(
-    input: TestRunInput,
-    shape: 'context' | 'context-inout',
-    repeat: number,
-  ): TestRunResult {
-    const context = input.context === undefined ? undefined : copyNative(input.context);
+  #runContext(input: TestRunInput, shape: 'context' | 'context-inout'): TestRunResult {
+    const context = copyNative(input.context ?? new Uint8Array(0));
     const attr = new Attr('PROG_TEST_RUN').set('prog_fd', this.fd);
-    if (context !== undefined) attr.point('ctx_in', context);
-    attr.set('ctx_size_in', context?.bytes.length ?? 0);
+    attr.point('ctx_in', context).set('ctx_size_in', context.bytes.length);
     if (input.data !== undefined) {
       attr.point('data_in', copyNative(input.data)).set('data_size_in', input.data.length);
     }
     const start = process.hrtime.bigint();
-    for (let i = 0; i < repeat; i++) this.#checkRun(this.#calls.bpf(attr));
-    const duration = Math.round(Number(process.hrtime.bigint() - start) / repeat);
+    this.#checkRun(this.#calls.bpf(attr));
+    const duration = Number(process.hrtime.bigint() - start);
+    const changed = shape === 'context-inout' && input.context !== undefined;
     return {
       returnValue: attr.get('retval'),
       data: undefined,
-      context: shape === 'context-inout' ? context?.bytes.slice() : undefined,
+      context: changed ? context.bytes.slice() : undefined,
       duration,
     };
   }
 
   #checkRun(result: number): void {
     if (result >= 0) return;
-    const about = {
-      operation: `test run of program '${this.name}'`,
-      call: 'PROG_TEST_RUN',
-    } as const;
-    if (result !== -ERRNO.ENOTSUPP) throw errnoError(-result, about);
-    const reason = `the kernel has no test run for programs of type ${programTypeName(this.type)}; run it in the VM, or attach it`;
-    throw errnoError(-result, { ...about, reason });
+    const type = programTypeName(this.type);
+    const reason = `the kernel has no test run for programs of type ${type}; run it in the VM, or attach it`;
+    throw this.#runError(-result, result === -ERRNO.ENOTSUPP ? reason : undefined);
+  }
+
+  #runError(number: number, reason: string | undefined): BpfError {
+    const operation = `test run of program ${quoteName(this.name)}`;
+    return errnoError(number, { operation, call: 'PROG_TEST_RUN', reason });
   }
 }
 

@@ -216,12 +216,12 @@ function resolveLocalCall(
   throw atInsn(place, insn, { code: 'stray-call', offset: at * insnSize });
 }
 
-/** Name of a symbol for messages: of its section where it stands for that. */
+/** Name of a symbol for messages: of its section where it stands for that, else its number. */
 export function symbolName(sections: ObjectSections, symbol: number): string {
   const { symbols } = sections.elf;
-  const name = symbols.name(symbol);
-  if (name !== '' || symbols.type(symbol) !== STT.SECTION) return name;
-  return sectionName(sections, symbols.section(symbol));
+  const isSection = symbols.type(symbol) === STT.SECTION;
+  const section = isSection ? sectionName(sections, symbols.section(symbol)) : '';
+  return symbols.name(symbol) || section || `#${symbol}`;
 }
 
 function sectionName(sections: ObjectSections, section: number): string {

@@ -1,7 +1,7 @@
 import { type InsnIndex, insnSize } from '../asm/insns.ts';
 import type { BtfExt, ExtCoreRelocation } from '../btf/ext.ts';
 import { BpfError } from '../errors.ts';
-import type { FunctionTable } from './functions.ts';
+import type { FunctionPlace, FunctionTable } from './functions.ts';
 import type { ObjectSections } from './sections.ts';
 import {
   CORE_RELO,
@@ -21,9 +21,10 @@ export interface FunctionInfo {
 const nothing: FunctionInfo = { funcInfo: [], lineInfo: [], coreRelocations: [] };
 
 /**
- * Hands the records of `.BTF.ext` to the functions that they are for, by function index: one
- * pass over the records of each section. Records between functions (of weak functions that
- * linking has overridden) and records for sections without code are for nobody.
+ * Hands the records of `.BTF.ext` to the functions that they are for, by function index.
+ * Records between functions (of weak functions that linking has overridden) and records for
+ * sections without code are for nobody. A record that is not at an instruction, or a CO-RE
+ * relocation of an unknown kind, is an error.
  */
 export function splitExtInfo(
   ext: BtfExt | undefined,
@@ -34,64 +35,80 @@ export function splitExtInfo(
   const out: FunctionInfo[] = [];
   for (const { index, name } of sections.code) {
     const { first, end } = table.rangeOf(index);
-    if (first === end) continue;
-    const places = table.functions.slice(first, end);
-    const funcs = splitRecords(ext.funcInfo.get(name), name, places, toFuncInfo);
-    const lines = splitRecords(ext.lineInfo.get(name), name, places, toLineInfo);
-    const core = splitRecords(ext.coreRelocations.get(name), name, places, toCoreRelocation);
-    places.forEach((_, i) => {
+    const funcs = sortRecords(ext.funcInfo.get(name), name);
+    const lines = sortRecords(ext.lineInfo.get(name), name);
+    const core = sortRecords(ext.coreRelocations.get(name), name);
+    checkKinds(core, name);
+    for (let i = first; i < end; i++) {
+      const place = table.functions[i] as FunctionPlace;
       out.push({
-        funcInfo: funcs[i] ?? [],
-        lineInfo: lines[i] ?? [],
-        coreRelocations: core[i] ?? [],
+        funcInfo: recordsOf(funcs, place, toFuncInfo),
+        lineInfo: recordsOf(lines, place, toLineInfo),
+        coreRelocations: recordsOf(core, place, toCoreRelocation),
       });
-    });
+    }
   }
   return out;
 }
 
 interface Placed {
+  /** In bytes from the start of the section. */
   readonly insnOffset: number;
 }
 
-/** Records by function; both are walked once, in the order of their places. */
-function splitRecords<R extends Placed, T>(
+/** The records of a section in the order of their places: compilers have sorted them already. */
+function sortRecords<R extends Placed>(
   records: readonly R[] | undefined,
   section: string,
-  places: readonly { readonly start: number; readonly end: number }[],
-  convert: (record: R, insn: InsnIndex) => T,
-): readonly (readonly T[])[] {
+): readonly R[] {
   if (records === undefined) return [];
-  const sorted = inOrder(records);
-  const out: T[][] = [];
-  let at = 0;
-  for (const { start, end } of places) {
-    const own: T[] = [];
-    while (at < sorted.length && (sorted[at] as R).insnOffset < start * insnSize) at++;
-    for (; at < sorted.length; at++) {
-      const record = sorted[at] as R;
-      if (record.insnOffset >= end * insnSize) break;
-      own.push(convert(record, insnOf(record, section, start)));
+  let before = 0;
+  let sorted = true;
+  for (const { insnOffset: offset } of records) {
+    if (offset % insnSize !== 0) {
+      throw new BpfError({ code: 'ext-offset', offset }, { context: [{ section }] });
     }
-    out.push(own);
+    if (offset < before) sorted = false;
+    before = offset;
+  }
+  return sorted ? records : records.toSorted((a, b) => a.insnOffset - b.insnOffset);
+}
+
+const lastCoreKind = Math.max(...Object.values(CORE_RELO));
+
+function checkKinds(records: readonly ExtCoreRelocation[], section: string): void {
+  for (const { kind } of records) {
+    if (kind <= lastCoreKind) continue;
+    throw new BpfError({ code: 'core-kind', kind }, { context: [{ section }] });
+  }
+}
+
+/** The records of one function, out of those of its section. */
+function recordsOf<R extends Placed, T>(
+  records: readonly R[],
+  place: FunctionPlace,
+  convert: (record: R, insn: InsnIndex) => T,
+): readonly T[] {
+  const out: T[] = [];
+  const end = place.end * insnSize;
+  for (let i = firstFrom(records, place.start * insnSize); i < records.length; i++) {
+    const record = records[i] as R;
+    if (record.insnOffset >= end) break;
+    out.push(convert(record, (record.insnOffset / insnSize - place.start) as InsnIndex));
   }
   return out;
 }
 
-function insnOf(record: Placed, section: string, start: number): InsnIndex {
-  const offset = record.insnOffset;
-  if (offset % insnSize === 0) return (offset / insnSize - start) as InsnIndex;
-  throw new BpfError({ code: 'ext-offset', offset }, { context: [{ section }] });
-}
-
-/** The records sorted by place, which compilers and linkers have done already. */
-function inOrder<R extends Placed>(records: readonly R[]): readonly R[] {
-  for (let i = 1; i < records.length; i++) {
-    if ((records[i] as R).insnOffset < (records[i - 1] as R).insnOffset) {
-      return records.toSorted((a, b) => a.insnOffset - b.insnOffset);
-    }
+/** Index of the first record at or after `offset`. */
+function firstFrom(records: readonly Placed[], offset: number): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((records[middle] as Placed).insnOffset < offset) low = middle + 1;
+    else high = middle;
   }
-  return records;
+  return low;
 }
 
 function toFuncInfo(record: { readonly type: FuncInfo['type'] }, insn: InsnIndex): FuncInfo {
@@ -103,10 +120,8 @@ function toLineInfo(record: Omit<LineInfo, 'insn'>, insn: InsnIndex): LineInfo {
   return { insn, fileNameOffset, lineOffset, line, column };
 }
 
-const lastCoreKind = Math.max(...Object.values(CORE_RELO));
-
+/** The kind was checked by {@link checkKinds}. */
 function toCoreRelocation(record: ExtCoreRelocation, insn: InsnIndex): CoreRelocation {
   const { kind, type, access } = record;
-  if (kind > lastCoreKind) throw new BpfError({ code: 'core-kind', kind });
   return { insn, kind: kind as CoreReloKind, type, access };
 }

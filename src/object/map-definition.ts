@@ -3,7 +3,7 @@ import type { Btf } from '../btf/btf.ts';
 import { resolveType, sizeOf, typeToString } from '../btf/graph.ts';
 import { BTF_KIND, type BtfComposite, type BtfMember, type TypeId } from '../btf/types.ts';
 import type { MapFault } from '../errors/object.ts';
-import { BpfError } from '../errors.ts';
+import { BpfError, describe } from '../errors.ts';
 import { cutName } from './names.ts';
 import type { MapSpec } from './spec.ts';
 
@@ -63,7 +63,10 @@ export function parseMapDefinition(
     inner: undefined,
   };
   const last = definition.members.length - 1;
+  const seen = new Set<string>();
   definition.members.forEach((member, index) => {
+    if (seen.has(member.name)) throw bad(draft, member.name, { kind: 'duplicate-member' });
+    seen.add(member.name);
     readMember(draft, member, index === last);
   });
   if (draft.type === BPF_MAP_TYPE.UNSPEC) throw bad(draft, '', { kind: 'no-type' });
@@ -191,8 +194,8 @@ function typeSize(draft: Draft, member: BtfMember, id: TypeId): number {
     return sizeOf(draft.btf, id);
   } catch (error) {
     if (!(error instanceof BpfError)) throw error;
-    const fault = { kind: 'no-size', is: typeToString(draft.btf, id) } as const;
-    throw bad(draft, member.name, fault, error);
+    const is = typeToString(draft.btf, id);
+    throw bad(draft, member.name, { kind: 'no-size', is, reason: describe(error.detail) }, error);
   }
 }
 

@@ -59,8 +59,8 @@ function readFunction(
   records: FunctionInfo,
 ): FunctionSpec {
   const { name, section, start, end, binding, hidden } = place;
-  const code = bytes.subarray(start * insnSize, end * insnSize);
   const { littleEndian } = targets.sections.elf;
+  const code = bytes.subarray(start * insnSize, end * insnSize);
   const insns = decodeInsns(code, { littleEndian, section: section.name });
   return {
     name,

@@ -36,7 +36,7 @@ export interface ObjectSpec {
 /** Code of one function symbol, from its first instruction to its last. */
 export interface FunctionSpec {
   readonly name: string;
-  /** Section that holds it. */
+  /** Section that holds it, named as in the file (with a leading `?`, if there is one). */
   readonly section: string;
   /** Place in that section, in instructions. */
   readonly sectionOffset: InsnIndex;
@@ -45,7 +45,10 @@ export interface FunctionSpec {
   readonly hidden: boolean;
   /** Raw instructions as compiled; never changed after opening. */
   readonly insns: Insns;
-  /** Relocations in instruction order, indices relative to this function. */
+  /**
+   * Relocations in instruction order, indices relative to this function. Every call of a
+   * subprogram is one, those that the compiler resolved itself included.
+   */
   readonly relocations: readonly InsnRelocation[];
   /** CO-RE relocations in instruction order, indices relative to this function. */
   readonly coreRelocations: readonly CoreRelocation[];
@@ -123,7 +126,7 @@ export interface LineInfo {
 export interface ProgramSpec {
   readonly name: string;
   readonly function: FunctionIndex;
-  /** The section's full name, such as `tp/syscalls/sys_enter_openat`. */
+  /** The section's full name, such as `tp/syscalls/sys_enter_openat`, without a leading `?`. */
   readonly section: string;
   /** `BPF_PROG_TYPE`; undefined where the section's name is not known. */
   readonly type: number | undefined;
@@ -183,6 +186,7 @@ export interface VariableSpec {
   readonly offset: number;
   /** In bytes. */
   readonly size: number;
+  /** Of the value, not the VAR; undefined where the object has no type for it. */
   readonly type: TypeId | undefined;
   readonly binding: 'local' | 'global' | 'weak';
 }
@@ -191,5 +195,6 @@ export interface ExternSpec {
   readonly name: string;
   readonly kind: 'kfunc' | 'ksym' | 'kconfig';
   readonly weak: boolean;
+  /** The FUNC of a kfunc, the type of a variable's value. */
   readonly type: TypeId | undefined;
 }

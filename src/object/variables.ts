@@ -1,7 +1,7 @@
 import type { Btf } from '../btf/btf.ts';
 import { type DataSectionFix, patchDataSections } from '../btf/datasec.ts';
 import { BTF_KIND, type BtfDataSection, type BtfVar, type TypeId } from '../btf/types.ts';
-import { STT } from '../elf/constants.ts';
+import { SHF, SHT, STT } from '../elf/constants.ts';
 import type { ElfFile } from '../elf/elf.ts';
 import type { ElfSection } from '../elf/elfy.ts';
 import { BpfError } from '../errors.ts';
@@ -87,11 +87,13 @@ export function fixDataSections(btf: Btf, elf: ElfFile, variables: VariableIndex
   return { btf: fixes.length === 0 ? btf : patchDataSections(btf, fixes), dataSections };
 }
 
-/** The first section of each name. */
+/** The first section of each name, of those that can hold variables. */
 function sectionsByName(elf: ElfFile): ReadonlyMap<string, ElfSection> {
   const byName = new Map<string, ElfSection>();
   for (const section of elf.sections) {
-    if (!byName.has(section.name)) byName.set(section.name, section);
+    const holdsData = section.type === SHT.PROGBITS || section.type === SHT.NOBITS;
+    const isCode = (section.flags & SHF.EXECINSTR) !== 0;
+    if (holdsData && !isCode && !byName.has(section.name)) byName.set(section.name, section);
   }
   return byName;
 }
@@ -141,12 +143,26 @@ function symbolOffsets(
   return offsets;
 }
 
-function groupByName(variables: readonly Variable[]): ReadonlyMap<string, readonly Variable[]> {
-  const groups = new Map<string, Variable[]>();
+/** Symbols of one name: the first that other files can see, and all that they cannot. */
+interface Named {
+  visible: Variable | undefined;
+  local: Variable | undefined;
+  localCount: number;
+}
+
+function groupByName(variables: readonly Variable[]): ReadonlyMap<string, Named> {
+  const groups = new Map<string, Named>();
   for (const variable of variables) {
-    const group = groups.get(variable.name);
-    if (group === undefined) groups.set(variable.name, [variable]);
-    else group.push(variable);
+    let named = groups.get(variable.name);
+    if (named === undefined) {
+      named = { visible: undefined, local: undefined, localCount: 0 };
+      groups.set(variable.name, named);
+    }
+    if (variable.binding !== 'local') named.visible ??= variable;
+    else {
+      named.local ??= variable;
+      named.localCount++;
+    }
   }
   return groups;
 }
@@ -158,12 +174,9 @@ function groupByName(variables: readonly Variable[]): ReadonlyMap<string, readon
 function symbolOffset(
   type: BtfVar,
   recorded: number,
-  byName: ReadonlyMap<string, readonly Variable[]>,
+  byName: ReadonlyMap<string, Named>,
 ): number | undefined {
-  const named = byName.get(type.name) ?? [];
-  if (type.linkage === 'static') {
-    const [only, ...others] = named.filter((variable) => variable.binding === 'local');
-    return only === undefined || others.length > 0 ? recorded : only.offset;
-  }
-  return named.find((variable) => variable.binding !== 'local')?.offset;
+  const named = byName.get(type.name);
+  if (type.linkage !== 'static') return named?.visible?.offset;
+  return named?.localCount === 1 ? named.local?.offset : recorded;
 }

@@ -16,6 +16,9 @@ export interface ObjectPlace {
 /** Structs without a name in one another. */
 const maxDepth = 16;
 
+/** Parts of a path: a name, or an index in brackets. */
+const stepPattern = /[^.[\]]+|\[\d+\]/g;
+
 /** The error for a description that does not fit the types. */
 export function objectError(type: string, path: string, reason: string): BpfError {
   return new BpfError({ code: 'vm-object', type, path, reason });
@@ -28,19 +31,32 @@ export function objectError(type: string, path: string, reason: string): BpfErro
  */
 export function findPlace(btf: Btf, root: TypeId, path: string): ObjectPlace {
   const name = btf.nameOf(root);
-  const steps = path.match(/[^.[\]]+|\[\d+\]/g) ?? [];
+  const steps = path.match(stepPattern) ?? [];
   if (steps.length === 0 || steps.join('').length !== path.replaceAll('.', '').length) {
     throw objectError(name, path, 'write a path as in signal.rlim[3].rlim_cur');
   }
   let place: ObjectPlace = { type: resolveType(btf, root), bitOffset: 0, bitSize: 0 };
   for (const step of steps) {
-    const next = step.startsWith('[')
-      ? elementPlace(btf, place, Number(step.slice(1, -1)))
-      : memberPlace(btf, place, step);
+    const next = placeStep(btf, place, step);
     if (next === undefined) throw objectError(name, path, `there is no ${step}`);
     place = next;
   }
   return place;
+}
+
+/** Whether {@link findPlace} finds something. */
+export function hasPlace(btf: Btf, root: TypeId, path: string): boolean {
+  let place: ObjectPlace | undefined = { type: resolveType(btf, root), bitOffset: 0, bitSize: 0 };
+  for (const step of path.match(stepPattern) ?? []) {
+    place = place && placeStep(btf, place, step);
+  }
+  return place !== undefined;
+}
+
+function placeStep(btf: Btf, place: ObjectPlace, step: string): ObjectPlace | undefined {
+  return step.startsWith('[')
+    ? elementPlace(btf, place, Number(step.slice(1, -1)))
+    : memberPlace(btf, place, step);
 }
 
 /** Place of an array element; undefined beyond the array, and where it is none. */
@@ -77,19 +93,23 @@ function placeOf(btf: Btf, at: ObjectPlace, member: BtfMember): ObjectPlace {
   };
 }
 
-/** The `bits` bits at `bitOffset`, as C reads a bit field in the target's byte order; unsigned. */
+/**
+ * The `bits` bits at `bitOffset`, as C reads a bit field in the target's byte order; unsigned.
+ * Whole bytes go fast: nearly all members are.
+ */
 export function readBits(
   bytes: Uint8Array,
   bitOffset: number,
   bits: number,
   littleEndian: boolean,
 ): bigint {
+  const step = (bitOffset | bits) % 8 === 0 ? 8 : 1;
+  const mask = (1 << step) - 1;
   let value = 0n;
-  for (let i = 0; i < bits; i++) {
+  for (let i = 0; i < bits; i += step) {
     const at = bitOffset + i;
-    const byte = bytes[at >>> 3] as number;
-    const bit = (byte >>> (littleEndian ? at & 7 : 7 - (at & 7))) & 1;
-    value |= BigInt(bit) << BigInt(littleEndian ? i : bits - 1 - i);
+    const part = ((bytes[at >>> 3] as number) >>> shiftOf(at, step, littleEndian)) & mask;
+    value |= BigInt(part) << BigInt(littleEndian ? i : bits - step - i);
   }
   return value;
 }
@@ -102,11 +122,17 @@ export function writeBits(
   littleEndian: boolean,
   value: bigint,
 ): void {
-  for (let i = 0; i < bits; i++) {
+  const step = (bitOffset | bits) % 8 === 0 ? 8 : 1;
+  const mask = (1 << step) - 1;
+  for (let i = 0; i < bits; i += step) {
     const at = bitOffset + i;
-    const bit = Number((value >> BigInt(littleEndian ? i : bits - 1 - i)) & 1n);
-    const mask = 1 << (littleEndian ? at & 7 : 7 - (at & 7));
-    const byte = bytes[at >>> 3] as number;
-    bytes[at >>> 3] = bit === 0 ? byte & ~mask : byte | mask;
+    const part = Number((value >> BigInt(littleEndian ? i : bits - step - i)) & BigInt(mask));
+    const shift = shiftOf(at, step, littleEndian);
+    bytes[at >>> 3] = ((bytes[at >>> 3] as number) & ~(mask << shift)) | (part << shift);
   }
+}
+
+/** Place in its byte of the bits at `at`. */
+function shiftOf(at: number, step: number, littleEndian: boolean): number {
+  return littleEndian ? at & 7 : 8 - step - (at & 7);
 }

@@ -8,6 +8,7 @@ import type { VmMemory } from './memory.ts';
 import {
   elementPlace,
   findPlace,
+  hasPlace,
   memberPlace,
   type ObjectPlace,
   objectError,
@@ -120,6 +121,11 @@ export class KernelObject {
   /** The object's bytes, live. */
   get bytes(): Uint8Array {
     return this.#objects.memory.bytes.subarray(this.offset, this.offset + this.size);
+  }
+
+  /** Whether the target's type has a member at this path. */
+  has(path: string): boolean {
+    return hasPlace(this.#objects.btf, this.type, path);
   }
 
   /** Sets members. A key may be a path, such as `cred.uid.val` or `comm[3]`. */

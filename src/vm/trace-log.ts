@@ -10,7 +10,7 @@ export interface TraceEntry {
 }
 
 /** Entries that are kept; as in the kernel's trace buffer the oldest go first. */
-const kept = 65_536;
+const kept = 16_384;
 
 /** What programs printed. */
 export class TraceLog {

@@ -3,8 +3,8 @@
 //   node dist/test/fuzz/fuzz.js [--count N] [--seed S] [--from INDEX]
 //
 // Every input must give a value or a BpfError, in bounded time and memory. What does not is
-// saved to test/fuzz/crashers, and replayed by crashers.test.ts from then on. The last line
-// counts inputs. `--seed 7 --from 123 --count 1` runs one input again.
+// saved to test/fuzz/crashers, and replayed by crashers.test.ts from then on.
+// `--seed 7 --from 123 --count 1` runs one input again.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -99,7 +99,9 @@ let next = first;
 while (next < end && failures.length < enough) next = await runWorker(next);
 const stages = [...reached].map(([stage, count]) => `${stage} ${count}`).join(', ');
 console.log(`furthest stage of the inputs: ${stages}`);
-console.log(`seed ${seed}, ${((performance.now() - started) / 1000).toFixed(1)} s`);
+const seconds = ((performance.now() - started) / 1000).toFixed(1);
+console.log(`${end - first} inputs of seed ${seed} in ${seconds} s`);
+// All inputs together are one test; each that fails is one failure.
 const failed = new Set(failures).size;
-console.log(formatCounts({ passed: end - first - failed, failed, skipped: 0 }));
+console.log(formatCounts({ passed: failed === 0 ? 1 : 0, failed, skipped: 0 }));
 if (failed > 0) process.exitCode = 1;

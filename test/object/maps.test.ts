@@ -119,6 +119,15 @@ const refused: readonly (readonly [string, Fault, string, Members])[] = [
   ['no type', 'no-type', '', (b) => [['max_entries', b.uint(1), 0]]],
   ['unknown member', 'unknown-member', 'colour', (b) => [['colour', b.uint(1), 0]]],
   ['__proto__', 'unknown-member', '__proto__', (b) => [['__proto__', b.uint(1), 0]]],
+  [
+    'a member twice',
+    'duplicate-member',
+    'type',
+    (b) => [
+      ['type', b.uint(1), 0],
+      ['type', b.uint(1), 8],
+    ],
+  ],
   ['int as number', 'not-a-number', 'type', () => [['type', 1, 0]]],
   ['pointer to int', 'not-a-number', 'type', (b) => [['type', b.ptr(1), 0]]],
   ['two enumerators', 'not-one-enumerator', 'type', (b) => [['type', b.enumeration([1n, 2n]), 0]]],

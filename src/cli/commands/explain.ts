@@ -15,7 +15,7 @@ import { chooseBtf } from '../backends.ts';
 import { chooseProgram, openObjectFile } from '../input.ts';
 import type { Json } from '../json.ts';
 import { renderExplain } from '../render/explain.ts';
-import { type OutputOptions, printReport, type Terminal } from '../terminal.ts';
+import { type CommandContext, printReport } from '../terminal.ts';
 import { reachable } from './inspect.ts';
 
 /** What `tsbpf explain` prints: each CO-RE relocation against target types. */
@@ -142,10 +142,9 @@ function layoutJson(layout: CoreLayout | undefined): Json | undefined {
 export async function explainCommand(
   file: string,
   options: { readonly btf?: string; readonly program?: string },
-  output: OutputOptions,
-  terminal: Terminal,
+  context: CommandContext,
 ): Promise<void> {
-  const spec = openObjectFile(file);
+  const spec = openObjectFile(file, context.log);
   const target = await chooseBtf(options.btf);
-  printReport(terminal, output, explainObject(spec, file, target, options.program), renderExplain);
+  printReport(context, explainObject(spec, file, target, options.program), renderExplain);
 }

@@ -8,7 +8,7 @@ import { chooseBtf } from '../backends.ts';
 import { chooseProgram, openObjectFile } from '../input.ts';
 import { progTypeName } from '../names.ts';
 import { renderImages } from '../render/image.ts';
-import { type OutputOptions, printReport, type Terminal } from '../terminal.ts';
+import { type CommandContext, printReport } from '../terminal.ts';
 
 /** What `tsbpf object image` prints: each program as a backend gets it. */
 export type ImageReport = {
@@ -101,10 +101,9 @@ function describeSlot(spec: ObjectSpec, slot: Slot): string {
 export async function imageCommand(
   file: string,
   options: { readonly btf?: string; readonly program?: string },
-  output: OutputOptions,
-  terminal: Terminal,
+  context: CommandContext,
 ): Promise<void> {
-  const spec = openObjectFile(file);
+  const spec = openObjectFile(file, context.log);
   const target = await chooseBtf(options.btf);
   const programs =
     options.program === undefined ? undefined : [chooseProgram(spec, options.program)];
@@ -112,5 +111,5 @@ export async function imageCommand(
     targets: [target],
     ...(programs === undefined ? {} : { programs }),
   });
-  printReport(terminal, output, reportImages(spec, file, target.name, images), renderImages);
+  printReport(context, reportImages(spec, file, target.name, images), renderImages);
 }

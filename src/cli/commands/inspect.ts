@@ -11,7 +11,7 @@ import type {
 import { openObjectFile } from '../input.ts';
 import { attachTypeName, helperName, mapTypeName, progTypeName } from '../names.ts';
 import { renderInspect } from '../render/inspect.ts';
-import { type OutputOptions, printReport, type Terminal } from '../terminal.ts';
+import { type CommandContext, printReport } from '../terminal.ts';
 
 /** What `tsbpf inspect` prints: an object's contents, without any kernel in view. */
 export type InspectReport = {
@@ -236,6 +236,6 @@ function programFlags(flags: number): readonly string[] {
 }
 
 /** `tsbpf inspect OBJ`. */
-export function inspectCommand(file: string, options: OutputOptions, terminal: Terminal): void {
-  printReport(terminal, options, inspectObject(openObjectFile(file), file), renderInspect);
+export function inspectCommand(file: string, context: CommandContext): void {
+  printReport(context, inspectObject(openObjectFile(file, context.log), file), renderInspect);
 }

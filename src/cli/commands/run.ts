@@ -19,7 +19,7 @@ import {
 import type { Json } from '../json.ts';
 import { actionName, mapTypeName, progTypeName } from '../names.ts';
 import { renderRun } from '../render/run.ts';
-import { type OutputOptions, printReport, type Terminal } from '../terminal.ts';
+import { type CommandContext, printReport } from '../terminal.ts';
 
 /** What `tsbpf run` prints: what a program returned and what it left behind. */
 export type RunReport = {
@@ -45,8 +45,10 @@ export type RunReport = {
 export type RunMap = {
   readonly name: string;
   readonly type: string;
-  /** Present for maps with keys. */
+  /** Present for maps with keys, except those of data sections. */
   readonly elements: readonly RunElement[] | undefined;
+  /** Present for maps of data sections: their variables by name. */
+  readonly variables: Json | undefined;
   /** Present for ring buffers: the samples, in order. */
   readonly events: readonly Json[] | undefined;
   /** Why the contents are not shown. */
@@ -146,19 +148,29 @@ class Contents {
   }
 
   read(spec: MapSpec, map: BackendMap): RunMap {
-    const base = { name: spec.name, type: mapTypeName(spec.type) };
+    const base = {
+      name: spec.name,
+      type: mapTypeName(spec.type),
+      elements: undefined,
+      variables: undefined,
+      events: undefined,
+      note: undefined,
+    };
     if (spec.type === BPF_MAP_TYPE.RINGBUF) {
       const events: Json[] = [];
       map.consume((sample) => {
         events.push(this.#value(this.#event ?? spec.valueType, sample));
       });
-      return { ...base, elements: undefined, events, note: undefined };
+      return { ...base, events };
     }
     if (handleMaps.has(spec.type)) {
-      const note = 'holds programs or maps';
-      return { ...base, elements: undefined, events: undefined, note };
+      return { ...base, note: 'holds programs or maps' };
     }
-    return { ...base, elements: this.#elements(spec, map), events: undefined, note: undefined };
+    if (spec.data !== undefined) {
+      const value = map.lookup(new Uint8Array(map.keySize));
+      return { ...base, variables: value === undefined ? {} : this.#value(spec.valueType, value) };
+    }
+    return { ...base, elements: this.#elements(spec, map) };
   }
 
   #elements(spec: MapSpec, map: BackendMap): readonly RunElement[] {
@@ -186,9 +198,14 @@ class Contents {
   }
 
   #value(type: TypeId | undefined, bytes: Uint8Array): Json {
-    if (type === undefined || this.#btf === undefined) return toHex(bytes, ' ');
+    if (type === undefined || this.#btf === undefined) return rawBytes(bytes);
     return decodeValue(this.#btf, type, bytes) satisfies DataValue;
   }
+}
+
+/** Bytes as bpftool's JSON has them: `["0x01","0x02"]`. */
+function rawBytes(bytes: Uint8Array): readonly string[] {
+  return Array.from(bytes, (byte) => `0x${toHex(Uint8Array.of(byte))}`);
 }
 
 function requireType(btf: Btf | undefined, name: string): TypeId {
@@ -213,19 +230,19 @@ export type RunArguments = {
 export async function runCommand(
   file: string,
   args: RunArguments,
-  output: OutputOptions,
-  terminal: Terminal,
+  context: CommandContext,
 ): Promise<void> {
   const bytes = (value: string | undefined, option: string) =>
     value === undefined ? undefined : readBytesArgument(value, option);
-  const spec = openObjectFile(file);
+  const spec = openObjectFile(file, context.log);
   const targetBtf = args.btf === undefined ? undefined : readBtfFile(args.btf);
   const data = bytes(args.packet, '--packet');
-  const context = bytes(args.context, '--context');
+  const ctx = bytes(args.context, '--context');
   const repeat = readNumber(args.repeat, '--repeat', 1, 0x7fff_ffff);
   using opened = await openBackend(args.backend, targetBtf);
   const { backend, trace } = opened;
   const { program, event } = args;
-  const options = { program, data, context, repeat, targetBtf, event, trace };
-  printReport(terminal, output, runObject(spec, file, backend, options), renderRun);
+  const options = { program, data, context: ctx, repeat, targetBtf, event, trace };
+  context.log.debug({ backend: backend.name, cpus: backend.cpuCount }, 'opened backend');
+  printReport(context, runObject(spec, file, backend, options), renderRun);
 }

@@ -27,6 +27,7 @@ function renderMap(map: RunMap, style: Style): readonly string[] {
     const events = map.events.map((event) => renderValue(event));
     return [`${title}: ${count(events.length, 'event')}`, ...indent(events, 2)];
   }
+  if (map.variables !== undefined) return [`${title}: ${renderValue(map.variables)}`];
   const elements = map.elements ?? [];
   return [`${title}: ${count(elements.length, 'element')}`, ...elements.flatMap(renderElement)];
 }
@@ -48,8 +49,15 @@ function renderValue(value: Json): string {
     );
     return `{ ${members.join(', ')} }`;
   }
+  if (isRawBytes(value)) return value.map((byte) => byte.slice(2)).join(' ');
   if (Array.isArray(value)) return `[${value.map((item) => renderValue(item)).join(', ')}]`;
   return toJson(value);
+}
+
+/** Bytes of no known type, as the report has them. */
+function isRawBytes(value: Json): value is readonly string[] {
+  const isByte = (item: Json) => typeof item === 'string' && /^0x[0-9a-f]{2}$/.test(item);
+  return Array.isArray(value) && value.length > 0 && value.every(isByte);
 }
 
 function count(n: number, what: string): string {

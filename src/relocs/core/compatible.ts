@@ -8,19 +8,14 @@ import type {
   TypeId,
 } from '../../btf/types.ts';
 import { BpfError } from '../../errors.ts';
+import { Budget, comparisonSteps } from './budget.ts';
 import { type CoreTypes, isComposite, isEnum, kindsCompatible } from './types.ts';
 
 /** Calls within calls, and references within one call, that libbpf follows when comparing types. */
 const maxNesting = 32;
 
 /** Arrays of arrays of … that a field's type may be; libbpf has no limit, and C code needs few. */
-const maxArrays = 1024;
-
-/**
- * Steps that all comparisons between two BTFs may take together. Comparing real kernels takes
- * thousands; types made to be slow (thousands of unnamed members on both sides) are refused.
- */
-const maxSteps = 1 << 24;
+const maxArrays = 256;
 
 /**
  * Whether a field of one type can stand for a field of the other
@@ -92,13 +87,14 @@ const same: Outcome = { height: 1, difference: undefined };
 export class TypeComparison {
   readonly #local: CoreTypes;
   readonly #target: CoreTypes;
+  readonly #budget: Budget;
   readonly #compatible = new Map<string, Outcome | 'running'>();
   readonly #matching = new Map<string, Outcome | 'running'>();
-  #steps = 0;
 
-  constructor(local: CoreTypes, target: CoreTypes) {
+  constructor(local: CoreTypes, target: CoreTypes, budget = new Budget()) {
     this.#local = local;
     this.#target = target;
+    this.#budget = budget;
   }
 
   /**
@@ -340,9 +336,7 @@ export class TypeComparison {
   }
 
   #step(id: TypeId): void {
-    if (++this.#steps > maxSteps) {
-      throw new BpfError({ code: 'core-too-complex', type: this.#local.words(id) });
-    }
+    this.#budget.spend(comparisonSteps, () => this.#local.words(id));
   }
 }
 

@@ -12,12 +12,20 @@ import { type CoreTypes, isComposite, isEnum, kindsCompatible } from './types.ts
 import { placeOf } from './value.ts';
 
 /**
+ * Wanted characters times names that are compared for one object: thousands of missing members
+ * in kernel structs, hundreds of missing types, about a second.
+ */
+const maxCompared = 200_000_000;
+
+/**
  * Finds what a reader of a plan wants to know and loading does not need: layouts in words and
  * names similar to missing ones. Looking through all names of a kernel takes milliseconds, so
  * it is done on demand only.
  */
 export class CoreExplainer {
   readonly #targets: readonly Btf[];
+  /** Characters that may still be compared. */
+  #left = maxCompared;
   /** Names of types by kind, of all targets. */
   readonly #names = new Map<BtfKind, readonly string[]>();
 
@@ -31,7 +39,7 @@ export class CoreExplainer {
     const missing = missingName(match);
     if (missing === undefined || match.holder === undefined) return {};
     const { holder } = match;
-    return { nearest: orNone(() => nearestNames(missing, namesIn(types, holder))) };
+    return { nearest: orNone(() => this.#nearest(missing, namesIn(types, holder))) };
   }
 
   /** What to add to a relocation's result. */
@@ -41,7 +49,13 @@ export class CoreExplainer {
     if (!searched || result.candidates.length > 0) return { localLayout };
     const name = local.btf.nameOf(result.typeId);
     const kind = local.kind(result.typeId);
-    return { localLayout, nearestTypes: orNone(() => nearestNames(name, this.#namesOf(kind))) };
+    return { localLayout, nearestTypes: orNone(() => this.#nearest(name, this.#namesOf(kind))) };
+  }
+
+  /** Undefined once too much was asked for. */
+  #nearest(wanted: string, names: readonly string[]): readonly string[] | undefined {
+    this.#left -= wanted.length * names.length;
+    return this.#left < 0 ? undefined : nearestNames(wanted, names);
   }
 
   #namesOf(kind: BtfKind): readonly string[] {

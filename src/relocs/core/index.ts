@@ -1,6 +1,7 @@
 export type { CoreSpec, CoreStep } from './access.ts';
 export { parseAccess } from './access.ts';
 export { applyCore, corePoisonHelper } from './apply.ts';
+export { Budget } from './budget.ts';
 export type { CoreCandidate } from './candidates.ts';
 export { findCandidates } from './candidates.ts';
 export type { TypeDifference } from './compatible.ts';

@@ -2,6 +2,7 @@ import { essentialName } from '../../btf/graph.ts';
 import type { BtfComposite, TypeId } from '../../btf/types.ts';
 import { CORE_RELO } from '../../object/spec.ts';
 import { type CoreSpec, type CoreStep, elementBits, tooDeep, withinArray } from './access.ts';
+import type { Budget } from './budget.ts';
 import { fieldsCompatible, type TypeComparison, type TypeDifference } from './compatible.ts';
 import { coreKindRule } from './kinds.ts';
 import { type CoreTypes, coreMaxDepth, isComposite, isEnum } from './types.ts';
@@ -60,6 +61,7 @@ export function matchSpec(
   target: CoreTypes,
   id: TypeId,
   comparison: TypeComparison,
+  budget: Budget,
 ): CoreMatch {
   const { kind } = local.spec;
   switch (coreKindRule(kind).subject) {
@@ -75,7 +77,7 @@ export function matchSpec(
     case 'enumerator':
       return matchEnumerator(local.spec, target, id);
     case 'field':
-      return new FieldMatch(local, target, id).run();
+      return new FieldMatch(local, target, id, budget).run();
   }
 }
 
@@ -115,15 +117,17 @@ class FieldMatch {
   readonly #local: LocalSpec;
   readonly #target: CoreTypes;
   readonly #root: TypeId;
+  readonly #budget: Budget;
   readonly #indices: number[] = [];
   readonly #steps: CoreStep[] = [];
   #at: TypeId;
   #bitOffset = 0;
 
-  constructor(local: LocalSpec, target: CoreTypes, root: TypeId) {
+  constructor(local: LocalSpec, target: CoreTypes, root: TypeId, budget: Budget) {
     this.#local = local;
     this.#target = target;
     this.#root = root;
+    this.#budget = budget;
     this.#at = root;
   }
 
@@ -150,7 +154,8 @@ class FieldMatch {
     if (!isComposite(type)) {
       return mismatch({ kind: 'not-composite', type: target.words(type.id), member: name });
     }
-    const { found, depth } = target.findMember(type, name);
+    const { found, depth, visited } = target.findMember(type, name);
+    this.#budget.spend(visited, () => target.words(this.#root));
     if (this.#indices.length + depth > coreMaxDepth) throw tooDeep(target, this.#root);
     if (found === undefined) {
       const words = target.words(type.id);

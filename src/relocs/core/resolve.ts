@@ -1,8 +1,10 @@
 import type { Btf } from '../../btf/btf.ts';
 import type { TypeId } from '../../btf/types.ts';
+import type { CoreAmbiguousCandidate } from '../../errors/relocs-core.ts';
 import { BpfError, type BpfErrorDetail } from '../../errors.ts';
 import { CORE_RELO, type CoreRelocation } from '../../object/spec.ts';
 import { type CoreSpec, parseAccess } from './access.ts';
+import { Budget, candidateSteps } from './budget.ts';
 import { type CoreCandidate, findCandidates } from './candidates.ts';
 import { TypeComparison } from './compatible.ts';
 import type { CoreExplainer } from './explain.ts';
@@ -22,7 +24,7 @@ interface Root {
   candidates: readonly CoreCandidate[] | undefined;
   ruledOut: readonly CoreCandidate[];
   /** By kind, then by access string. */
-  readonly results: Map<string, CoreResult>[];
+  readonly results: Map<number, Map<string, CoreResult>>;
 }
 
 /** A candidate that matches, with what it leads to. */
@@ -42,6 +44,7 @@ export class CoreResolver {
   readonly #targets: readonly Btf[];
   readonly #explainer: CoreExplainer | undefined;
   readonly #roots = new Map<TypeId, Root>();
+  readonly #budget = new Budget();
   readonly #comparisons = new Map<CoreTypes, TypeComparison>();
 
   constructor(local: Btf, targets: readonly Btf[], explainer: CoreExplainer | undefined) {
@@ -53,11 +56,10 @@ export class CoreResolver {
   /** The result for a relocation; what fails is a result too. */
   resolve(relocation: CoreRelocation): CoreResult {
     const root = this.#rootOf(relocation.type);
-    const results = root.results[relocation.kind];
-    const known = results?.get(relocation.access);
+    const known = root.results.get(relocation.kind)?.get(relocation.access);
     if (known !== undefined) return known;
     const result = this.#decide(root, relocation);
-    // Asked for again: ruling out candidates throws all earlier results of the root away.
+    // Kept after deciding, since ruling out candidates throws the root's earlier results away.
     keep(root, relocation, result);
     return result;
   }
@@ -65,14 +67,14 @@ export class CoreResolver {
   #rootOf(type: TypeId): Root {
     let root = this.#roots.get(type);
     if (root === undefined) {
-      root = { candidates: undefined, ruledOut: [], results: [] };
+      root = { candidates: undefined, ruledOut: [], results: new Map() };
       this.#roots.set(type, root);
     }
     return root;
   }
 
   #decide(root: Root, relocation: CoreRelocation): CoreResult {
-    const attempt = new Attempt(this.#local, relocation, this.#explainer);
+    const attempt = new Attempt(this.#local, relocation, this.#explainer, this.#budget);
     try {
       const spec = attempt.parse();
       if (relocation.kind === CORE_RELO.TYPE_ID_LOCAL) return attempt.local(spec);
@@ -103,7 +105,7 @@ export class CoreResolver {
     if (matching.length > 0 && others.length > 0) {
       root.candidates = matching.map((found) => found.candidate);
       root.ruledOut = [...root.ruledOut, ...others];
-      root.results.length = 0;
+      root.results.clear();
     }
     return matching;
   }
@@ -111,7 +113,7 @@ export class CoreResolver {
   #comparisonWith(target: CoreTypes): TypeComparison {
     let comparison = this.#comparisons.get(target);
     if (comparison === undefined) {
-      comparison = new TypeComparison(this.#local, target);
+      comparison = new TypeComparison(this.#local, target, this.#budget);
       this.#comparisons.set(target, comparison);
     }
     return comparison;
@@ -119,12 +121,26 @@ export class CoreResolver {
 }
 
 function keep(root: Root, relocation: CoreRelocation, result: CoreResult): void {
-  let results = root.results[relocation.kind];
+  let results = root.results.get(relocation.kind);
   if (results === undefined) {
     results = new Map();
-    root.results[relocation.kind] = results;
+    root.results.set(relocation.kind, results);
   }
   results.set(relocation.access, result);
+}
+
+/** Candidates that an error lists. */
+const maxListed = 16;
+
+function describeMatching({ candidate, spec, value }: Matching): CoreAmbiguousCandidate {
+  const { types, id } = candidate;
+  return {
+    btf: types.btf.name,
+    type: id,
+    name: types.words(id),
+    bitOffset: spec.bitOffset,
+    value: value.target,
+  };
 }
 
 /** One relocation on its way to a result, with what has been seen so far. */
@@ -132,13 +148,20 @@ class Attempt {
   readonly #local: CoreTypes;
   readonly #relocation: CoreRelocation;
   readonly #explainer: CoreExplainer | undefined;
+  readonly #budget: Budget;
   readonly #candidates: CoreCandidateResult[] = [];
   #spec: CoreSpec | undefined;
 
-  constructor(local: CoreTypes, relocation: CoreRelocation, explainer: CoreExplainer | undefined) {
+  constructor(
+    local: CoreTypes,
+    relocation: CoreRelocation,
+    explainer: CoreExplainer | undefined,
+    budget: Budget,
+  ) {
     this.#local = local;
     this.#relocation = relocation;
     this.#explainer = explainer;
+    this.#budget = budget;
   }
 
   parse(): CoreSpec {
@@ -158,7 +181,7 @@ class Attempt {
   look(candidate: CoreCandidate, spec: CoreSpec, comparison: TypeComparison): Matching | undefined {
     const local = { types: this.#local, spec };
     try {
-      const match = matchSpec(local, candidate.types, candidate.id, comparison);
+      const match = matchSpec(local, candidate.types, candidate.id, comparison, this.#budget);
       const value = match.matched
         ? computeValue(local, { types: candidate.types, spec: match.spec })
         : undefined;
@@ -178,6 +201,7 @@ class Attempt {
     value: CoreValue | undefined,
   ): void {
     const { types, id } = candidate;
+    this.#budget.spend(candidateSteps, () => this.#words());
     const base = {
       btf: types.btf.name,
       typeId: id,
@@ -198,13 +222,10 @@ class Attempt {
     const agrees = (other: Matching): boolean =>
       other.spec.bitOffset === first.spec.bitOffset && other.value.target === first.value.target;
     if (matching.every(agrees)) return;
-    const candidates = matching.map(({ candidate, spec, value }) => ({
-      btf: candidate.types.btf.name,
-      type: candidate.id,
-      name: candidate.types.words(candidate.id),
-      bitOffset: spec.bitOffset,
-      value: value.target,
-    }));
+    // Those that agree with the first are left out where there are many.
+    const many = matching.length > maxListed;
+    const listed = many ? [first, ...matching.filter((other) => !agrees(other))] : matching;
+    const candidates = listed.slice(0, maxListed).map(describeMatching);
     throw new BpfError({ code: 'core-ambiguous', type: this.#words(), candidates });
   }
 

@@ -1,5 +1,5 @@
 import type { Btf } from '../../btf/btf.ts';
-import { essentialName } from '../../btf/graph.ts';
+import { essentialName, typeToString } from '../../btf/graph.ts';
 import {
   BTF_KIND,
   type BtfArray,
@@ -38,17 +38,13 @@ const sized =
   (1 << BTF_KIND.FLOAT);
 
 const keywords: { readonly [K in BtfKind]?: string } = {
-  [BTF_KIND.VOID]: 'void',
   [BTF_KIND.STRUCT]: 'struct',
   [BTF_KIND.UNION]: 'union',
   [BTF_KIND.ENUM]: 'enum',
   [BTF_KIND.ENUM64]: 'enum',
   [BTF_KIND.TYPEDEF]: 'typedef',
-  [BTF_KIND.PTR]: 'pointer',
-  [BTF_KIND.ARRAY]: 'array',
   [BTF_KIND.FWD]: 'forward declaration',
   [BTF_KIND.FUNC]: 'function',
-  [BTF_KIND.FUNC_PROTO]: 'function type',
 };
 
 const views = new WeakMap<Btf, CoreTypes>();
@@ -74,10 +70,13 @@ export interface FoundMember {
   readonly type: TypeId;
 }
 
-/** Result of a search; `depth` is how many levels of composites were looked into. */
+/** Result of a search. */
 export interface MemberSearch {
   readonly found: FoundMember | undefined;
+  /** Levels of composites that were looked into. */
   readonly depth: number;
+  /** Composites that were looked into. */
+  readonly visited: number;
 }
 
 /**
@@ -90,6 +89,7 @@ export class CoreTypes {
   readonly #members = new Map<TypeId, OwnMembers>();
   readonly #searches = new Map<TypeId, Map<string, MemberSearch>>();
   readonly #groups = new Map<TypeId, ReadonlyMap<string, readonly number[]>>();
+  readonly #names = new Map<TypeId, readonly string[]>();
   readonly #words = new Map<TypeId, string>();
   readonly #enumerators = new Map<TypeId, ReadonlyMap<string, number>>();
 
@@ -187,6 +187,15 @@ export class CoreTypes {
 
   /** Names of all members of a composite, those of its unnamed members included; each once. */
   memberNames(composite: BtfComposite): readonly string[] {
+    let names = this.#names.get(composite.id);
+    if (names === undefined) {
+      names = this.#collectNames(composite);
+      this.#names.set(composite.id, names);
+    }
+    return names;
+  }
+
+  #collectNames(composite: BtfComposite): readonly string[] {
     const names = new Set<string>();
     const seen = new Set<TypeId>();
     const pending: BtfComposite[] = [composite];
@@ -251,10 +260,11 @@ export class CoreTypes {
 
   #describe(id: TypeId): string {
     if (!this.btf.has(id)) return `type ${id}`;
-    const keyword = keywords[this.kind(id)];
+    const kind = this.kind(id);
+    const keyword = keywords[kind];
     const name = this.btf.nameOf(id);
-    if (keyword === undefined) return name === '' ? `type ${id}` : name;
-    if (this.kind(id) === BTF_KIND.VOID) return keyword;
+    if (kind === BTF_KIND.VOID) return 'void';
+    if (keyword === undefined) return name === '' ? typeToString(this.btf, id) : name;
     return `${keyword} ${name === '' ? '<anonymous>' : name}`;
   }
 
@@ -282,7 +292,7 @@ class Search {
 
   run(composite: BtfComposite): MemberSearch {
     const found = this.#into(composite, 0);
-    return { found, depth: this.#depth };
+    return { found, depth: this.#depth, visited: this.#seen.size };
   }
 
   #into(composite: BtfComposite, bitOffset: number): FoundMember | undefined {

@@ -59,7 +59,7 @@ export function mismatchWords(why: CoreMismatch): string {
     case 'member-missing':
       return `${escapeName(why.type)} has no member ${quoteName(why.member)}`;
     case 'member-incompatible':
-      return `member ${quoteName(why.member)} is ${article(why.target)}, which cannot stand for ${article(why.local)}`;
+      return `member ${quoteName(why.member)} of type ${escapeName(why.target)} cannot stand for ${escapeName(why.local)}`;
     case 'not-composite':
       return `${escapeName(why.type)} has no members, so no ${quoteName(why.member)}`;
     case 'not-array':
@@ -77,11 +77,6 @@ export function mismatchWords(why: CoreMismatch): string {
     default:
       return unreachable(why, 'mismatch');
   }
-}
-
-function article(type: string): string {
-  const word = escapeName(type);
-  return `${/^[aeiou]/i.test(word) ? 'an' : 'a'} ${word}`;
 }
 
 const differences: { readonly [W in TypeDifference['why']]: string } = {

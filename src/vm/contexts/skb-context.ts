@@ -9,7 +9,14 @@ import {
   setWide,
 } from './fields.ts';
 import type { Skb } from './skb.ts';
-import { readSkbField, type SkbAccess, skbField, skbSize, writeSkbField } from './skb-fields.ts';
+import {
+  readSkbField,
+  type SkbAccess,
+  skbField,
+  skbSize,
+  wholeFields,
+  writeSkbField,
+} from './skb-fields.ts';
 
 const struct = 'struct __sk_buff';
 const cbEnd = skbField.cb + 20;
@@ -39,21 +46,30 @@ export class SkbContext implements RunContext, ContextFields {
 
   load(offset: number, size: number, half: Int32Array, dst: number): void {
     if (offset < 0 || offset >= skbSize) throw fieldFault(offset, size, 'load', struct);
-    if (offset >= skbField.cb && offset < cbEnd) return this.#loadCb(offset, size, half, dst);
+    if (offset >= skbField.cb && offset < cbEnd) {
+      this.#loadCb(offset, size, half, dst);
+      return;
+    }
     if (this.#isHidden(offset)) throw fieldFault(offset, size, 'load', struct);
-    if (size === 8) return this.#loadWide(offset, half, dst);
+    if (size === 8) {
+      this.#loadWide(offset, half, dst);
+      return;
+    }
     if (this.#loadPointer(offset, size, half, dst)) return;
-    if (offset === skbField.tstampType && size === 1) return setLow(half, dst, 0);
-    const value = isNarrowAccess(offset, size)
-      ? readSkbField(this.skb, offset & ~3, this.#little)
-      : undefined;
+    if (offset === skbField.tstampType && size === 1 && this.#access.tstampType) {
+      setLow(half, dst, 0);
+      return;
+    }
+    const allowed = isNarrowAccess(offset, size) && (size === 4 || !wholeFields.has(offset & ~3));
+    const value = allowed ? readSkbField(this.skb, offset & ~3, this.#little) : undefined;
     if (value === undefined) throw fieldFault(offset, size, 'load', struct);
     setLow(half, dst, narrow(value, offset, size, this.#little));
   }
 
   store(offset: number, size: number, valueLow: number, valueHigh: number): void {
     if (offset >= skbField.cb && offset < cbEnd) {
-      return this.#storeCb(offset, size, valueLow, valueHigh);
+      this.#storeCb(offset, size, valueLow, valueHigh);
+      return;
     }
     if (this.#access.writable.has(offset)) {
       if (offset === skbField.tstamp && size === 8) {
@@ -78,10 +94,19 @@ export class SkbContext implements RunContext, ContextFields {
   }
 
   #loadWide(offset: number, half: Int32Array, dst: number): void {
-    if (offset === skbField.tstamp) return setWide(half, dst, this.skb.tstamp);
-    if (offset === skbField.hwtstamp) return setWide(half, dst, this.skb.hwtstamp);
+    if (offset === skbField.tstamp) {
+      setWide(half, dst, this.skb.tstamp);
+      return;
+    }
+    if (offset === skbField.hwtstamp) {
+      setWide(half, dst, this.skb.hwtstamp);
+      return;
+    }
     // Packets of the VM have no socket that a program could look at.
-    if (offset === skbField.sk) return setWide(half, dst, 0n);
+    if (offset === skbField.sk) {
+      setWide(half, dst, 0n);
+      return;
+    }
     throw fieldFault(offset, 8, 'load', struct);
   }
 

@@ -44,6 +44,8 @@ export const skbSize = 192;
 
 /** What programs of a type may do with `struct __sk_buff`. */
 export interface SkbAccess {
+  /** `tstamp_type` may be read. */
+  readonly tstampType: boolean;
   /** Fields (by the offset of their first byte) that may not be read. */
   readonly hidden: ReadonlySet<number>;
   /** Fields that may be written, besides `cb`. */
@@ -51,33 +53,30 @@ export interface SkbAccess {
 }
 
 const f = skbField;
-/** `family` up to `local_port`: for sockets' programs only. */
-const addresses = [
-  f.family,
+/** Fields that are read as a whole or not at all. */
+const ipAddresses = [
   f.remoteIp4,
   f.localIp4,
   ...[0, 4, 8, 12].flatMap((word) => [f.remoteIp6 + word, f.localIp6 + word]),
-  f.remotePort,
-  f.localPort,
 ];
+export const wholeFields: ReadonlySet<number> = new Set(ipAddresses);
+/** `family` up to `local_port`: for sockets' programs only. */
+const addresses = [f.family, ...ipAddresses, f.remotePort, f.localPort];
 
 function access(hidden: readonly number[], writable: readonly number[]): SkbAccess {
   // No type lets a program see flow_keys but the flow dissector's.
-  return { hidden: new Set([f.flowKeys, ...hidden]), writable: new Set(writable) };
+  const all = new Set<number>(hidden).add(f.flowKeys);
+  return { hidden: all, writable: new Set(writable), tstampType: false };
 }
 
 const socketFilter = access(
   [f.tcClassid, f.data, f.dataMeta, f.dataEnd, ...addresses, f.tstamp, f.wireLen, f.hwtstamp],
   [],
 );
-const trafficControl = access(addresses, [
-  f.mark,
-  f.tcIndex,
-  f.priority,
-  f.tcClassid,
-  f.tstamp,
-  f.queueMapping,
-]);
+const trafficControl = {
+  ...access(addresses, [f.mark, f.tcIndex, f.priority, f.tcClassid, f.tstamp, f.queueMapping]),
+  tstampType: true,
+};
 const cgroupSkb = access([f.tcClassid, f.dataMeta, f.wireLen], [f.mark, f.priority, f.tstamp]);
 const lightTunnel = access(
   [f.tcClassid, ...addresses, f.dataMeta, f.tstamp, f.wireLen, f.hwtstamp],

@@ -52,7 +52,10 @@ export class Skb {
   redirect: Redirect | undefined;
   readonly addresses: SocketAddresses | undefined;
 
-  /** The packet starts with its Ethernet header; `link` keeps it in sight of the program. */
+  /**
+   * The packet starts with its Ethernet header, and holds the IP header if it says IP;
+   * `link` keeps the Ethernet header in sight of the program.
+   */
   constructor(memory: VmMemory, packet: Uint8Array, options: { readonly link: boolean }) {
     this.packet = new PacketBuffer(memory, packet, {
       headroom: skbHeadroom,
@@ -124,17 +127,10 @@ function packetTypeOf(packet: Uint8Array): number {
 
 function addressesOf(packet: Uint8Array, protocol: number): SocketAddresses | undefined {
   const ip = packet.subarray(ethernetHeader);
-  if (protocol === etherTypeIp) {
-    const known = ip.length >= 20;
-    return { family: 2, local: part(ip, 12, 4, known), remote: part(ip, 16, 4, known) };
-  }
+  if (protocol === etherTypeIp)
+    return { family: 2, local: ip.slice(12, 16), remote: ip.slice(16, 20) };
   if (protocol === etherTypeIpv6) {
-    const known = ip.length >= 40;
-    return { family: 10, local: part(ip, 8, 16, known), remote: part(ip, 24, 16, known) };
+    return { family: 10, local: ip.slice(8, 24), remote: ip.slice(24, 40) };
   }
   return undefined;
-}
-
-function part(bytes: Uint8Array, at: number, size: number, known: boolean): Uint8Array {
-  return known ? bytes.slice(at, at + size) : new Uint8Array(size);
 }

@@ -2,6 +2,7 @@ import { BPF_ATTACH_TYPE } from '../../abi/bpf.ts';
 import { errnoError } from '../errno.ts';
 import { type ContextFields, type RunContext, windows } from '../machine.ts';
 import type { VmMemory } from '../memory.ts';
+import { alignUp } from '../ranges.ts';
 import {
   contextAddress,
   fieldFault,
@@ -36,7 +37,10 @@ export function isInvalidMetadata(length: number): boolean {
 
 /** What an XDP program is started with. */
 export interface XdpInput {
+  /** The part of the packet that programs see directly. */
   readonly packet: Uint8Array;
+  /** The rest, which the kernel keeps in pages of their own. */
+  readonly fragments: Uint8Array;
   /** Bytes at the start of `packet` that are metadata. */
   readonly metadata: number;
   readonly ingressIfindex: number;
@@ -48,7 +52,8 @@ export interface XdpInput {
 
 /**
  * Context of an XDP program: `struct xdp_md`, whose 32-bit fields `data`, `data_end` and
- * `data_meta` read as 64-bit pointers. The packet has one page with 256 bytes before it.
+ * `data_meta` read as 64-bit pointers. The packet has one page with 256 bytes before it;
+ * what does not fit there is in fragments that only helpers reach.
  */
 export class XdpContext implements RunContext, ContextFields {
   readonly addressLow = contextAddress;
@@ -58,6 +63,10 @@ export class XdpContext implements RunContext, ContextFields {
   /** Start of the metadata; equal to the start of the packet where there is none. */
   meta: number;
   redirect: Redirect | undefined;
+  /** Offset in VM memory of the fragments, which are whole pages but for the last; 0 for none. */
+  readonly fragments: number;
+  /** Bytes in fragments. */
+  fragmentLength: number;
   readonly #input: XdpInput;
 
   constructor(memory: VmMemory, input: XdpInput) {
@@ -67,6 +76,19 @@ export class XdpContext implements RunContext, ContextFields {
     this.meta = this.packetBuffer.data;
     this.packetBuffer.data += input.metadata;
     this.#input = input;
+    this.fragmentLength = input.fragments.length;
+    this.fragments = this.fragmentLength === 0 ? 0 : this.#placeFragments(memory);
+  }
+
+  /** Bytes of the packet and its fragments. */
+  get length(): number {
+    return this.packetBuffer.length + this.fragmentLength;
+  }
+
+  /** Bytes that the last fragment could still take in its page. */
+  get fragmentRoom(): number {
+    const { pageSize } = this.#input;
+    return (pageSize - (this.fragmentLength % pageSize)) % pageSize;
   }
 
   /** Where the packet may end at most. */
@@ -78,17 +100,25 @@ export class XdpContext implements RunContext, ContextFields {
     if (size !== 4) throw fieldFault(offset, size, 'load', 'struct xdp_md');
     switch (offset) {
       case at.data:
-        return setPointer(half, dst, this.packetBuffer.data);
+        setPointer(half, dst, this.packetBuffer.data);
+        return;
       case at.dataEnd:
-        return setPointer(half, dst, this.packetBuffer.end);
+        setPointer(half, dst, this.packetBuffer.end);
+        return;
       case at.dataMeta:
-        return setPointer(half, dst, this.meta);
+        setPointer(half, dst, this.meta);
+        return;
       case at.ingress:
-        return setLow(half, dst, this.#input.ingressIfindex);
+        setLow(half, dst, this.#input.ingressIfindex);
+        return;
       case at.queue:
-        return setLow(half, dst, this.#input.queue);
+        setLow(half, dst, this.#input.queue);
+        return;
       case at.egress:
-        if (this.#input.attachType === BPF_ATTACH_TYPE.XDP_DEVMAP) return setLow(half, dst, 0);
+        if (this.#input.attachType === BPF_ATTACH_TYPE.XDP_DEVMAP) {
+          setLow(half, dst, 0);
+          return;
+        }
     }
     throw fieldFault(offset, size, 'load', 'struct xdp_md');
   }
@@ -97,18 +127,46 @@ export class XdpContext implements RunContext, ContextFields {
     throw fieldFault(offset, size, 'store', 'struct xdp_md');
   }
 
-  free(): void {
-    this.packetBuffer.free();
+  /** The packet as user space gets it back: metadata, packet, fragments. */
+  copy(): Uint8Array {
+    const direct = this.packetBuffer.copy(this.meta);
+    const out = new Uint8Array(direct.length + this.fragmentLength);
+    out.set(direct);
+    const { memory } = this.packetBuffer;
+    out.set(
+      memory.bytes.subarray(this.fragments, this.fragments + this.fragmentLength),
+      direct.length,
+    );
+    return out;
   }
 
-  /** `struct xdp_md` as user space gets it back: offsets from the start of what it gets as data. */
-  describe(littleEndian: boolean): Uint8Array {
-    const out = new Uint8Array(xdpMdSize);
+  free(): void {
+    this.packetBuffer.free();
+    if (this.fragments !== 0) this.packetBuffer.memory.free(this.fragments);
+  }
+
+  #placeFragments(memory: VmMemory): number {
+    const { fragments, pageSize } = this.#input;
+    const at = memory.tryAllocate(alignUp(fragments.length, pageSize), {
+      label: 'packet fragments',
+    });
+    if (at === 0) {
+      this.packetBuffer.free();
+      throw refuse('ENOMEM', 'the fragments do not fit in memory');
+    }
+    memory.bytes.set(fragments, at);
+    return at;
+  }
+
+  /**
+   * `struct xdp_md` as user space gets it back: what it gave, with offsets from the start of
+   * the data that it gets (`xdp_convert_buff_to_md`).
+   */
+  describe(given: Uint8Array, littleEndian: boolean): Uint8Array {
+    const out = given.slice();
     const view = new DataView(out.buffer);
     view.setUint32(at.data, this.packetBuffer.data - this.meta, littleEndian);
     view.setUint32(at.dataEnd, this.packetBuffer.end - this.meta, littleEndian);
-    view.setUint32(at.ingress, this.#input.ingressIfindex, littleEndian);
-    view.setUint32(at.queue, this.#input.queue, littleEndian);
     return out;
   }
 }
@@ -116,6 +174,8 @@ export class XdpContext implements RunContext, ContextFields {
 /** What a test run's context says, by the kernel's rules for it (`bpf_prog_test_run_xdp`). */
 export interface XdpMd {
   readonly metadata: number;
+  /** Bytes of the data, metadata included, that programs are to see directly. */
+  readonly direct: number;
   readonly ingressIfindex: number;
   readonly queue: number;
 }
@@ -128,20 +188,21 @@ export function readXdpMd(
   interfaces: readonly NetworkInterface[],
 ): XdpMd {
   // Without a context the kernel uses the loopback device's first queue.
-  if (context === undefined) return { metadata: 0, ingressIfindex: 1, queue: 0 };
+  if (context === undefined)
+    return { metadata: 0, direct: packetLength, ingressIfindex: 1, queue: 0 };
   const view = new DataView(context.buffer, context.byteOffset);
   const field = (offset: number) => view.getUint32(offset, littleEndian);
   const metadata = field(at.data);
   if (field(at.dataMeta) !== 0) throw refuse('EINVAL', 'data_meta must be 0');
-  if (field(at.dataEnd) !== packetLength)
-    throw refuse('EINVAL', 'data_end must be the length of the data');
-  if (metadata > packetLength) throw refuse('EINVAL', 'data must not be after data_end');
+  const direct = field(at.dataEnd);
+  if (direct > packetLength) throw refuse('EINVAL', 'data_end must not be beyond the data');
+  if (metadata > direct) throw refuse('EINVAL', 'data must not be after data_end');
   if (isInvalidMetadata(metadata)) {
     throw refuse('EINVAL', 'data must be a multiple of 4 and at most 252');
   }
   if (field(at.egress) !== 0) throw refuse('EINVAL', 'egress_ifindex must be 0');
   const found = checkInterface(field(at.ingress), field(at.queue), interfaces);
-  return { metadata, ...found };
+  return { metadata, direct, ...found };
 }
 
 function checkInterface(
@@ -161,6 +222,6 @@ function checkInterface(
   return { ingressIfindex: ifindex, queue };
 }
 
-function refuse(name: 'EINVAL' | 'ENODEV', reason: string) {
+function refuse(name: 'EINVAL' | 'ENODEV' | 'ENOMEM', reason: string) {
   return errnoError(name, 'run program', { reason: `xdp_md: ${reason}` });
 }

@@ -18,27 +18,21 @@ export function addressOf(run: InterpreterRun, word: number, register: number): 
   return { low: sum | 0, high: ((half[2 * register + 1] as number) + carry) | 0 };
 }
 
-/** Offset in the context of an address whose fields are converted; undefined for all others. */
-function contextOffset(run: InterpreterRun, { low, high }: Address): number | undefined {
-  const { context } = run;
-  if (context.fields === undefined || high !== context.addressHigh) return undefined;
-  return (low - context.addressLow) | 0;
-}
-
-/** A load from outside of main memory: a context's field, a probe load, or a fault. */
+/**
+ * A load from outside of main memory: a context's field, a probe load, or a fault. Almost all
+ * loads that come here are of fields.
+ */
 export function loadSlow(run: InterpreterRun, row: number, size: number, signed: boolean): void {
   run.row = row;
-  const word = run.program.code.words[row] as number;
+  const { context, program } = run;
+  const word = program.code.words[row] as number;
   const dst = wordDst(word);
-  const address = addressOf(run, word, wordSrc(word));
-  const offset = contextOffset(run, address);
-  if (offset !== undefined) {
-    run.context.fields?.load(offset, size, run.cpu.half, dst);
-    if (signed) {
-      run.cpu.regs[dst] = BigInt.asIntN(8 * size, run.cpu.regs[dst] as bigint);
-    }
-  } else if (run.program.probeLoads) run.cpu.regs[dst] = 0n;
-  else throw new MemoryFault(address.low, address.high, size, 'load');
+  const { low, high } = addressOf(run, word, wordSrc(word));
+  if (context.fields !== undefined && high === context.addressHigh) {
+    context.fields.load((low - context.addressLow) | 0, size, run.cpu.half, dst);
+    if (signed) run.cpu.regs[dst] = BigInt.asIntN(8 * size, run.cpu.regs[dst] as bigint);
+  } else if (program.probeLoads) run.cpu.regs[dst] = 0n;
+  else throw new MemoryFault(low, high, size, 'load');
 }
 
 /** A store to outside of writable main memory: to a context's field, or a fault. */
@@ -50,12 +44,12 @@ export function storeSlow(
   valueHigh: number,
 ): void {
   run.row = row;
-  const word = run.program.code.words[row] as number;
-  const address = addressOf(run, word, wordDst(word));
-  const offset = contextOffset(run, address);
-  if (offset !== undefined) run.context.fields?.store(offset, size, valueLow, valueHigh);
-  // Throws, with the reason where the memory is there but read-only.
-  else run.program.memory.resolve(address.low, address.high, size, 'store');
+  const { context, program } = run;
+  const word = program.code.words[row] as number;
+  const { low, high } = addressOf(run, word, wordDst(word));
+  if (context.fields !== undefined && high === context.addressHigh) {
+    context.fields.store((low - context.addressLow) | 0, size, valueLow, valueHigh);
+  } else program.memory.resolve(low, high, size, 'store');
 }
 
 /** Bit 3 of a packet load's `dst`: the source register is part of the offset. */

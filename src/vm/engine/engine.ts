@@ -65,7 +65,6 @@ export function runProgram(
   const { budget = defaultBudget, hook } = options;
   const outer = cpu.run;
   const run = new InterpreterRun(program, cpu, context, { budget, hook });
-  const { stackPointer } = cpu;
   const { nesting } = run.frames;
   cpu.run = run;
   try {
@@ -74,9 +73,8 @@ export function runProgram(
     throw runError(run, error);
   } finally {
     cpu.run = outer;
-    cpu.stackPointer = stackPointer;
     run.frames.nesting = nesting;
-    run.frames.depth = run.bottom - 1;
+    run.unwind();
   }
 }
 

@@ -2,12 +2,13 @@ import { type HelperFunction, windows } from '../machine.ts';
 import { loadPacket, loadSlow, storeSlow } from './access.ts';
 import type { RareHandler } from './arithmetic.ts';
 import { swap32 } from './emit.ts';
+import type { FUSED } from './fuse.ts';
 import { firstRareOp, type OP } from './operations.ts';
 import { rareHandlers } from './rare.ts';
 import type { InterpreterRun } from './run.ts';
-import { RunStop } from './stop.ts';
 
 type Op = typeof OP;
+type Fused = typeof FUSED;
 
 /** Powers of two: a shift by a register is a multiplication. */
 const powers = BigInt64Array.from({ length: 64 }, (_, by) => BigInt.asIntN(64, 1n << BigInt(by)));
@@ -41,7 +42,7 @@ export function interpret(run: InterpreterRun, start: number): number {
   const { program, frames, base } = run;
   const { code, memory, words: wide } = program;
   const { imm, imm64, target, weight, helpers } = code;
-  const words = run.hook === undefined ? code.words : program.hookedWords;
+  const words = run.hook === undefined ? program.fusedWords : program.hookedWords;
   const { regs, half } = run.cpu;
   const { unsigned } = frames;
   const unsignedImm = program.unsignedImm;
@@ -53,11 +54,7 @@ export function interpret(run: InterpreterRun, start: number): number {
   let row = start;
   block: for (;;) {
     budget -= weight[row] as number;
-    if (budget < 0) {
-      run.row = row;
-      run.budget = 0;
-      throw new RunStop('budget');
-    }
+    if (budget < 0) throw run.outOfBudget(row);
     for (;;) {
       let w = words[row] as number;
       for (;;) {
@@ -840,6 +837,51 @@ export function interpret(run: InterpreterRun, start: number): number {
             run.hook?.(run, row);
             w = code.words[row] as number;
             continue;
+          case 240 satisfies Fused['moveAddImm']: {
+            const by = imm64[row + 1] as bigint;
+            regs[(w >> 8) & 15] = BigInt.asIntN(64, (regs[(w >> 12) & 15] as bigint) + by);
+            row += 1;
+            break;
+          }
+          case 241 satisfies Fused['moveAddReg']: {
+            const by = regs[(w >> 16) & 15] as bigint;
+            regs[(w >> 8) & 15] = BigInt.asIntN(64, (regs[(w >> 12) & 15] as bigint) + by);
+            row += 1;
+            break;
+          }
+          case 242 satisfies Fused['immAddReg']: {
+            const by = imm64[row] as bigint;
+            regs[(w >> 8) & 15] = BigInt.asIntN(64, (regs[(w >> 16) & 15] as bigint) + by);
+            row += 1;
+            break;
+          }
+          case 243 satisfies Fused['addJne64']: {
+            const sum = BigInt.asIntN(64, (regs[(w >> 8) & 15] as bigint) + (imm64[row] as bigint));
+            regs[(w >> 8) & 15] = sum;
+            row = sum !== (imm64[row + 1] as bigint) ? (target[row + 1] as number) : row + 2;
+            continue block;
+          }
+          case 244 satisfies Fused['addJeq64']: {
+            const sum = BigInt.asIntN(64, (regs[(w >> 8) & 15] as bigint) + (imm64[row] as bigint));
+            regs[(w >> 8) & 15] = sum;
+            row = sum === (imm64[row + 1] as bigint) ? (target[row + 1] as number) : row + 2;
+            continue block;
+          }
+          case 245 satisfies Fused['addJne32']: {
+            const by = imm64[row] as bigint;
+            regs[(w >> 8) & 15] = BigInt.asIntN(64, (regs[(w >> 8) & 15] as bigint) + by);
+            const same = half[(w >> 7) & 30] === imm[row + 1];
+            row = same ? row + 2 : (target[row + 1] as number);
+            continue block;
+          }
+          case 246 satisfies Fused['boundsCheck']: {
+            const by = imm64[row + 1] as bigint;
+            regs[(w >> 8) & 15] = BigInt.asIntN(64, (regs[(w >> 12) & 15] as bigint) + by);
+            const end = unsigned[(w >> 16) & 15] as bigint;
+            const over = (unsigned[(w >> 8) & 15] as bigint) > end;
+            row = over ? (target[row + 2] as number) : row + 3;
+            continue block;
+          }
           default:
             (rareHandlers[(w & 0xff) - firstRareOp] as RareHandler)(run, row);
         }

@@ -4,6 +4,7 @@ import { type ProgramImage, sourceLineAt } from '../../object/image.ts';
 import type { HelperFunction, LoadedProgram } from '../machine.ts';
 import type { VmMemory } from '../memory.ts';
 import type { CodeSpace } from './code-space.ts';
+import { fuseWords } from './fuse.ts';
 import { OP } from './operations.ts';
 
 /** A function of a program: the entry function, subprograms and callbacks. */
@@ -71,6 +72,7 @@ export class LoweredProgram implements LoadedProgram {
   readonly words: BigInt64Array;
   /** `code.imm64`, unsigned. */
   readonly unsignedImm: BigUint64Array;
+  #fused: Int32Array | undefined;
   #hooked: Int32Array | undefined;
 
   constructor(
@@ -89,6 +91,12 @@ export class LoweredProgram implements LoadedProgram {
     this.probeLoads = options.probeLoads;
     this.words = wordsOf(options.memory);
     this.unsignedImm = new BigUint64Array(code.imm64.buffer);
+  }
+
+  /** The words with fused operations, which the interpreter runs. */
+  get fusedWords(): Int32Array {
+    this.#fused ??= fuseWords(this.code.words);
+    return this.#fused;
   }
 
   /**

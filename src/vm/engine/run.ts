@@ -132,10 +132,16 @@ export class InterpreterRun implements Run {
     return frames.returnTo[depth] as number;
   }
 
+  /** Closes what frames are open after an error, so that a run around this one can go on. */
+  unwind(): void {
+    while (this.frames.depth >= this.bottom) this.leave();
+  }
+
   callFunction(addressLow: number): void {
     const { row, base } = this;
     const { program, target } = this.#function(addressLow);
-    this.enter(row);
+    // Not gone back to, but the trap report finds the calling instruction before it.
+    this.enter(row + 1);
     this.base = this.frames.depth;
     this.frames.programs[this.base] = program;
     this.program = program;
@@ -167,6 +173,13 @@ export class InterpreterRun implements Run {
     frames.limit[frames.depth] = Math.min(frames.depth + maxFrames, stackFrames) - 1;
     frames.loops[frames.depth] = mayGotoLoops;
     return true;
+  }
+
+  /** What is thrown when the block at `row` is more than the budget has left. */
+  outOfBudget(row: number): RunStop {
+    this.row = row;
+    this.budget = 0;
+    return new RunStop('budget');
   }
 
   /** Counts a pass through a `may_goto`; false once the function call has used up its allowance. */

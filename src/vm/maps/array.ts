@@ -4,26 +4,33 @@ import type { VmMemory } from '../memory.ts';
 import { checkUpdateFlags, type ElementCallback, type MapOptions, VmMap } from './map.ts';
 
 /** Index of an array map's key, unsigned. */
-export function keyIndex(key: Uint8Array, at: number): number {
+export function keyIndex(key: Uint8Array, at: number, littleEndian: boolean): number {
+  const a = key[at] as number;
+  const b = key[at + 1] as number;
+  const c = key[at + 2] as number;
+  const d = key[at + 3] as number;
   return (
-    ((key[at] as number) |
-      ((key[at + 1] as number) << 8) |
-      ((key[at + 2] as number) << 16) |
-      ((key[at + 3] as number) << 24)) >>>
+    (littleEndian ? a | (b << 8) | (c << 16) | (d << 24) : d | (c << 8) | (b << 16) | (a << 24)) >>>
     0
   );
 }
 
 /** The bytes of an index as a key. */
-export function indexKey(index: number): Uint8Array {
-  return new Uint8Array(new Uint32Array([index]).buffer);
+export function indexKey(index: number, littleEndian: boolean): Uint8Array {
+  const key = new Uint8Array(4);
+  new DataView(key.buffer).setUint32(0, index, littleEndian);
+  return key;
 }
 
 /** The key after `key` in an array of `length` elements (`array_map_get_next_key`). */
-export function nextIndexKey(key: Uint8Array | undefined, length: number): Uint8Array | undefined {
-  const index = key === undefined ? length : keyIndex(key, 0);
-  if (index >= length) return indexKey(0);
-  return index === length - 1 ? undefined : indexKey(index + 1);
+export function nextIndexKey(
+  key: Uint8Array | undefined,
+  length: number,
+  littleEndian: boolean,
+): Uint8Array | undefined {
+  const index = key === undefined ? length : keyIndex(key, 0, littleEndian);
+  if (index >= length) return indexKey(0, littleEndian);
+  return index === length - 1 ? undefined : indexKey(index + 1, littleEndian);
 }
 
 /** Update rules of plain and per-CPU arrays: 0 or a negated errno. */
@@ -54,7 +61,7 @@ export class ArrayMap extends VmMap {
   }
 
   override elementLookup(key: Uint8Array, at: number, _cpu: number): number {
-    const index = keyIndex(key, at);
+    const index = keyIndex(key, at, this.littleEndian);
     return index < this.maxEntries ? this.elements + index * this.valueStride : 0;
   }
 
@@ -66,7 +73,7 @@ export class ArrayMap extends VmMap {
     flags: number,
     _cpu: number,
   ): number {
-    const index = keyIndex(key, at);
+    const index = keyIndex(key, at, this.littleEndian);
     const result = checkArrayUpdate(flags, index, this.maxEntries);
     if (result < 0) return result;
     if ((flags & BPF_F_LOCK) !== 0 && !this.hasSpinLock) return -ERRNO.EINVAL;
@@ -76,7 +83,7 @@ export class ArrayMap extends VmMap {
 
   override forEach(_cpu: number, callback: ElementCallback): number {
     const valueAt = (index: number) => this.elements + index * this.valueStride;
-    return forEachIndex(this.memory, this.maxEntries, valueAt, callback);
+    return forEachIndex(this, this.memory, valueAt, callback);
   }
 
   /**
@@ -84,7 +91,7 @@ export class ArrayMap extends VmMap {
    * copy: nothing changes it any more, and nobody can write through it.
    */
   override view(): Uint8Array {
-    this.checkOpen();
+    this.requireOpen();
     if ((this.flags & BPF_F_MMAPABLE) === 0) {
       throw this.error('EINVAL', 'map memory', 'the array was made without BPF_F_MMAPABLE');
     }
@@ -101,7 +108,7 @@ export class ArrayMap extends VmMap {
   }
 
   protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    return nextIndexKey(key, this.maxEntries);
+    return nextIndexKey(key, this.maxEntries, this.littleEndian);
   }
 
   override destroy(): void {
@@ -122,12 +129,16 @@ export class PercpuArrayMap extends VmMap {
     this.elements = this.memory.allocate(size, { label: this.label });
   }
 
+  override get isPercpu(): boolean {
+    return true;
+  }
+
   override get userValueSize(): number {
     return this.valueStride * this.host.cpuCount;
   }
 
   override elementLookup(key: Uint8Array, at: number, cpu: number): number {
-    const index = keyIndex(key, at);
+    const index = keyIndex(key, at, this.littleEndian);
     return index < this.maxEntries ? this.#valueAt(index, cpu) : 0;
   }
 
@@ -139,7 +150,7 @@ export class PercpuArrayMap extends VmMap {
     flags: number,
     cpu: number,
   ): number {
-    const index = keyIndex(key, at);
+    const index = keyIndex(key, at, this.littleEndian);
     const result = checkArrayUpdate(flags, index, this.maxEntries);
     if (result < 0) return result;
     if ((flags & BPF_F_LOCK) !== 0) return -ERRNO.EINVAL;
@@ -149,11 +160,11 @@ export class PercpuArrayMap extends VmMap {
 
   override forEach(cpu: number, callback: ElementCallback): number {
     const valueAt = (index: number) => this.#valueAt(index, cpu);
-    return forEachIndex(this.memory, this.maxEntries, valueAt, callback);
+    return forEachIndex(this, this.memory, valueAt, callback);
   }
 
   protected override userLookup(key: Uint8Array): Uint8Array | undefined {
-    const index = keyIndex(key, 0);
+    const index = keyIndex(key, 0, this.littleEndian);
     if (index >= this.maxEntries) return undefined;
     const out = new Uint8Array(this.userValueSize);
     for (let cpu = 0; cpu < this.host.cpuCount; cpu++) {
@@ -164,7 +175,7 @@ export class PercpuArrayMap extends VmMap {
   }
 
   protected override userUpdate(key: Uint8Array, value: Uint8Array, flags: number): number {
-    const index = keyIndex(key, 0);
+    const index = keyIndex(key, 0, this.littleEndian);
     const result = checkArrayUpdate(flags, index, this.maxEntries);
     if (result < 0) return result;
     for (let cpu = 0; cpu < this.host.cpuCount; cpu++) {
@@ -174,7 +185,7 @@ export class PercpuArrayMap extends VmMap {
   }
 
   protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    return nextIndexKey(key, this.maxEntries);
+    return nextIndexKey(key, this.maxEntries, this.littleEndian);
   }
 
   override destroy(): void {
@@ -188,18 +199,18 @@ export class PercpuArrayMap extends VmMap {
 
 /** Calls back for each index in order; the key is a copy that the callback may spoil. */
 function forEachIndex(
+  map: VmMap,
   memory: VmMemory,
-  length: number,
   valueAt: (index: number) => number,
   callback: ElementCallback,
 ): number {
   const key = memory.allocate(4, { label: 'callback key' });
   try {
-    for (let index = 0; index < length; index++) {
-      memory.words[key >>> 2] = index;
+    for (let index = 0; index < map.maxEntries; index++) {
+      memory.view.setUint32(key, index, map.littleEndian);
       if (callback(key, valueAt(index)) !== 0) return index + 1;
     }
-    return length;
+    return map.maxEntries;
   } finally {
     memory.free(key);
   }

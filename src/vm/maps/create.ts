@@ -34,14 +34,16 @@ export function makeMap(options: MapOptions): VmMap {
   if (refusal !== undefined) throw creationError(spec, refusal.errno, refusal.reason);
   const MapClass = classes.get(spec.type);
   if (MapClass === undefined) throw new Error(`no class for map type ${spec.type}`);
-  const map = withContext({ map: spec.name }, () => new MapClass(options));
-  try {
-    map.publish();
-  } catch (error) {
-    map.destroy();
-    throw error;
-  }
-  return map;
+  return withContext({ map: spec.name }, () => {
+    const map = new MapClass(options);
+    try {
+      map.publish();
+    } catch (error) {
+      map.destroy();
+      throw error;
+    }
+    return map;
+  });
 }
 
 /** The rules for templates of maps of maps (`bpf_map_meta_alloc`). */

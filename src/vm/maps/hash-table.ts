@@ -31,15 +31,16 @@ const smallestBuckets = 16;
  * ```
  *   bucket array   u32 × (a power of two): offset of the first element, 0 for an empty bucket
  *   element        0   u32  offset of the next element in the bucket, 0 at the end
- *                  4   u32  hash of the key; the bucket is its lowest bits
+ *                  4   u32  hash of the key; the bucket is its highest bits
  *                  8   key, padded to a multiple of 8
  *                  …   payload
  * ```
- * Elements never move, so that pointers to values stay valid as in the kernel. New ones go to
- * the front of their bucket. A prealloc table has as many buckets as its `maxEntries` rounded
+ * Elements never move, so that pointers to values stay valid as in the kernel. In a bucket
+ * they are in the order of their hashes, so all elements are in that order: a walk that goes
+ * from key to key neither skips nor repeats when the buckets double. A prealloc table has as many buckets as its `maxEntries` rounded
  * up to a power of two; an on-demand one starts small and doubles when it holds as many
  * elements as buckets. All that a lookup reads is in linear memory; only the two numbers
- * `buckets` and `mask` are outside.
+ * `buckets` and `shift` are outside.
  *
  * Programs can write over this memory by mistake. Every walk checks each link and ends after
  * as many elements as there are.
@@ -48,10 +49,14 @@ export class HashTable {
   readonly payloadOffset: number;
   readonly #memory: VmMemory;
   readonly #options: HashTableOptions;
+  readonly #keySize: number;
+  readonly #seed: number;
   readonly #pool: ElementPool;
   readonly #mostBuckets: number;
   #buckets: number;
-  #mask: number;
+  #bucketCount: number;
+  /** 31 less the number of bits in a bucket's index. */
+  #shift: number;
   #count = 0;
   /** Walks in progress: meanwhile elements that are given back keep their links. */
   #walks = 0;
@@ -60,6 +65,8 @@ export class HashTable {
   constructor(memory: VmMemory, options: HashTableOptions) {
     this.#memory = memory;
     this.#options = options;
+    this.#keySize = options.keySize;
+    this.#seed = options.seed ^ options.keySize;
     this.payloadOffset = keyAt + alignUp(options.keySize, 8);
     this.#mostBuckets = roundUpPowerOfTwo(options.maxEntries);
     const buckets = options.onDemand
@@ -68,7 +75,8 @@ export class HashTable {
     const stride = this.payloadOffset + options.payloadSize;
     const reserve = options.onDemand ? undefined : options.maxEntries + options.spare;
     this.#pool = new ElementPool(memory, { stride, label: options.label, reserve });
-    this.#mask = buckets - 1;
+    this.#bucketCount = buckets;
+    this.#shift = 31 - Math.log2(buckets);
     this.#buckets = this.#allocateBuckets(buckets);
   }
 
@@ -101,16 +109,17 @@ export class HashTable {
     if (element === 0) return 0;
     const { bytes, words } = this.#memory;
     words[(element + hashAt) >>> 2] = this.hash(key, at);
-    for (let i = 0; i < this.#options.keySize; i++)
-      bytes[element + keyAt + i] = key[at + i] as number;
+    for (let i = 0; i < this.#keySize; i++) bytes[element + keyAt + i] = key[at + i] as number;
     return element;
   }
 
-  /** Puts a created element at the front of its bucket. */
+  /** Puts a created element into its bucket, before others of the same hash. */
   link(element: number): void {
+    if (this.#count >= this.#bucketCount && this.#bucketCount < this.#mostBuckets) {
+      this.#growBuckets();
+    }
+    this.#insert(element);
     this.#count++;
-    if (this.#count > this.#mask + 1 && this.#mask + 1 < this.#mostBuckets) this.#growBuckets();
-    this.#linkFirst(element);
   }
 
   /** Takes an element out of its bucket; give it back with `drop`. */
@@ -140,9 +149,9 @@ export class HashTable {
     if (element !== 0) {
       const following = words[element >>> 2] as number;
       if (following !== 0) return this.#checked(following);
-      bucket = ((words[(element + hashAt) >>> 2] as number) & this.#mask) + 1;
+      bucket = this.#bucketOf(words[(element + hashAt) >>> 2] as number) + 1;
     }
-    for (; bucket <= this.#mask; bucket++) {
+    for (; bucket < this.#bucketCount; bucket++) {
       const first = words[(this.#buckets >>> 2) + bucket] as number;
       if (first !== 0) return this.#checked(first);
     }
@@ -174,7 +183,7 @@ export class HashTable {
   /** A copy of an element's key. */
   key(element: number): Uint8Array {
     const at = element + keyAt;
-    return this.#memory.bytes.slice(at, at + this.#options.keySize);
+    return this.#memory.bytes.slice(at, at + this.#keySize);
   }
 
   destroy(): void {
@@ -184,8 +193,8 @@ export class HashTable {
 
   /** Hash of the key at `key[at]`: 32-bit words mixed as in MurmurHash3. */
   hash(key: Uint8Array, at: number): number {
-    const size = this.#options.keySize;
-    let hash = this.#options.seed ^ size;
+    const size = this.#keySize;
+    let hash = this.#seed;
     let i = at;
     for (const end = at + (size & ~3); i < end; i += 4) {
       hash = mix(
@@ -207,21 +216,33 @@ export class HashTable {
   #sameKey(element: number, key: Uint8Array, at: number): boolean {
     const { bytes } = this.#memory;
     const own = element + keyAt;
-    for (let i = 0; i < this.#options.keySize; i++)
-      if (bytes[own + i] !== key[at + i]) return false;
+    for (let i = 0; i < this.#keySize; i++) if (bytes[own + i] !== key[at + i]) return false;
     return true;
+  }
+
+  #bucketOf(hash: number): number {
+    // Two shifts, because one by 32 for a single bucket would be one by 0.
+    return (hash >>> 1) >>> this.#shift;
   }
 
   /** Index in `words` of the bucket for a hash. */
   #bucketWord(hash: number): number {
-    return (this.#buckets >>> 2) + ((hash & this.#mask) >>> 0);
+    return (this.#buckets >>> 2) + this.#bucketOf(hash);
   }
 
-  #linkFirst(element: number): void {
+  #insert(element: number): void {
     const { words } = this.#memory;
-    const bucket = this.#bucketWord(words[(element + hashAt) >>> 2] as number);
-    words[element >>> 2] = words[bucket] as number;
-    words[bucket] = element;
+    const hash = words[(element + hashAt) >>> 2] as number;
+    let from = this.#bucketWord(hash);
+    let next = words[from] as number;
+    for (let left = this.#count; next !== 0; left--) {
+      this.#checkLink(next, left);
+      if ((words[(next + hashAt) >>> 2] as number) >= hash) break;
+      from = next >>> 2;
+      next = words[from] as number;
+    }
+    words[element >>> 2] = next;
+    words[from] = element;
   }
 
   #allocateBuckets(buckets: number): number {
@@ -236,17 +257,25 @@ export class HashTable {
   /** Doubles the bucket array; stays as it is where there is no memory, or while a walk needs the order. */
   #growBuckets(): void {
     if (this.#walks > 0) return;
-    const size = (this.#mask + 1) * 2;
+    const size = this.#bucketCount * 2;
     const bigger = this.#memory.tryAllocate(size * 4, { label: this.#options.label });
     if (bigger === 0) return;
-    const elements: number[] = [];
-    for (let e = this.next(0); e !== 0 && elements.length < this.#count; e = this.next(e))
-      elements.push(e);
+    const elements = this.#inOrder();
     this.#memory.free(this.#buckets);
     this.#buckets = bigger;
-    this.#mask = size - 1;
-    // Backwards, so that elements of one bucket keep their order.
-    for (let i = elements.length - 1; i >= 0; i--) this.#linkFirst(elements[i] as number);
+    this.#bucketCount = size;
+    this.#shift--;
+    // Backwards, so that each goes to the front of its bucket.
+    for (let i = elements.length - 1; i >= 0; i--) this.#insert(elements[i] as number);
+  }
+
+  #inOrder(): number[] {
+    const elements: number[] = [];
+    for (let element = this.next(0); element !== 0; element = this.next(element)) {
+      if (elements.length === this.#count) throw this.#damaged();
+      elements.push(element);
+    }
+    return elements;
   }
 
   #dropWaiting(): void {

@@ -112,6 +112,10 @@ export class PercpuHashMap extends VmMap {
     this.table = tableFor(options, this.valueStride * this.host.cpuCount);
   }
 
+  override get isPercpu(): boolean {
+    return true;
+  }
+
   override get userValueSize(): number {
     return this.valueStride * this.host.cpuCount;
   }

@@ -29,10 +29,19 @@ export interface MapHost {
 export interface HeldProgram extends BackendProgram {
   /** From 1, never used twice in one VM. */
   readonly id: number;
-  /** What must be equal for two programs to tail-call each other. */
-  readonly tailCallKey: string;
+  readonly tailCallKind: TailCallKind;
   acquire(): void;
   release(): void;
+}
+
+/** What must fit for programs to share a prog array. */
+export interface TailCallKind {
+  /** `BPF_PROG_TYPE`. */
+  readonly type: number;
+  /** `BPF_ATTACH_TYPE`. */
+  readonly attachType: number;
+  /** Handles XDP packets in several parts (`BPF_F_XDP_HAS_FRAGS`). */
+  readonly frags: boolean;
 }
 
 /** What the creation of every map needs. */
@@ -45,6 +54,8 @@ export interface MapOptions {
   readonly special: readonly SpecialField[];
   /** Template of a map of maps. */
   readonly inner?: VmMap | undefined;
+  /** Byte order of the programs that use it: that of array indices. True by default. */
+  readonly littleEndian?: boolean | undefined;
 }
 
 /** How `forEach` calls back: with offsets of key and value. Not 0 stops. */
@@ -70,6 +81,7 @@ export abstract class VmMap implements BackendMap {
   readonly special: readonly SpecialField[];
   /** Template that inner maps must be like, for maps of maps. */
   readonly inner: VmMap | undefined;
+  readonly littleEndian: boolean;
   protected readonly host: MapHost;
   protected readonly memory: VmMemory;
   #frozen = false;
@@ -91,6 +103,7 @@ export abstract class VmMap implements BackendMap {
     this.flags = options.spec.flags;
     this.special = options.special;
     this.inner = options.inner;
+    this.littleEndian = options.littleEndian ?? true;
   }
 
   /** Offset of the map's structure in VM memory: a program's map pointer. */
@@ -164,20 +177,20 @@ export abstract class VmMap implements BackendMap {
   }
 
   freeze(): void {
-    this.checkOpen();
+    this.requireOpen();
     if (this.special.length > 0) throw this.error('ENOTSUPP', 'freeze map');
     if ((this.flags & BPF_F_RDONLY) !== 0) throw this.error('EPERM', 'freeze map');
-    if (this.#frozen) throw this.error('EBUSY', 'freeze map', 'it is frozen already');
+    if (this.#frozen) throw this.error('EPERM', 'freeze map', 'it is frozen already');
     this.#frozen = true;
   }
 
   view(): Uint8Array {
-    this.checkOpen();
+    this.requireOpen();
     throw this.error('ENOTSUPP', 'map memory', 'only arrays with BPF_F_MMAPABLE can be viewed');
   }
 
   consume(_take: (sample: Uint8Array) => void): number {
-    this.checkOpen();
+    this.requireOpen();
     throw this.error('EINVAL', 'consume samples', 'it is not a ring buffer');
   }
 
@@ -220,6 +233,11 @@ export abstract class VmMap implements BackendMap {
   /** Calls back for every element and returns how often; a negated errno where the type cannot. */
   forEach(_cpu: number, _callback: ElementCallback): number {
     return -ERRNO.EINVAL;
+  }
+
+  /** True where each CPU has values of its own. */
+  get isPercpu(): boolean {
+    return false;
   }
 
   /** True where programs may not delete, though user space may. */
@@ -294,7 +312,8 @@ export abstract class VmMap implements BackendMap {
     for (const f of this.special) this.memory.bytes.fill(0, to + f.offset, to + f.offset + f.size);
   }
 
-  protected checkOpen(): void {
+  /** Throws where the user has closed the map. */
+  requireOpen(): void {
     if (this.#closed) throw new BpfError({ code: 'closed', what: 'map', name: this.name });
   }
 
@@ -314,7 +333,7 @@ export abstract class VmMap implements BackendMap {
     if (!(inner instanceof VmMap) || inner.host !== this.host) {
       throw this.error('EBADF', operation, 'the inner map is not one of this VM');
     }
-    inner.checkOpen();
+    inner.requireOpen();
     if (this.inner?.metaEqual(inner) === true) return inner;
     const reason = `map ${quoteName(inner.name)} differs from the template in type, sizes, flags or special fields`;
     throw this.error('EINVAL', operation, reason);
@@ -324,8 +343,8 @@ export abstract class VmMap implements BackendMap {
     return checkResult(result, operation, { map: this.name });
   }
 
-  /** The fault of a program that calls a helper which the verifier refuses for this map type. */
-  protected notForPrograms(helper: string): MemoryFault {
+  /** The fault of a program that calls a helper which the verifier refuses for this map. */
+  notForPrograms(helper: string): MemoryFault {
     const reason = `${helper} is not allowed on map ${quoteName(this.name)} of type ${this.type}`;
     return new MemoryFault(this.#header, windows.main, 0, 'load', reason);
   }
@@ -346,13 +365,13 @@ export abstract class VmMap implements BackendMap {
   }
 
   #checkReadable(operation: string): void {
-    this.checkOpen();
+    this.requireOpen();
     if ((this.flags & BPF_F_WRONLY) === 0) return;
     throw this.error('EPERM', operation, 'BPF_F_WRONLY lets user space write only');
   }
 
   #checkWritable(operation: string): void {
-    this.checkOpen();
+    this.requireOpen();
     if (this.#frozen) throw this.error('EPERM', operation, 'the map is frozen');
     if ((this.flags & BPF_F_RDONLY) === 0) return;
     throw this.error('EPERM', operation, 'BPF_F_RDONLY lets user space read only');

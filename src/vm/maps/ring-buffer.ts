@@ -143,7 +143,7 @@ export class RingBufferMap extends VmMap {
    * counts as consumed before `take` sees it, also when `take` throws.
    */
   override consume(take: (sample: Uint8Array) => void): number {
-    this.checkOpen();
+    this.requireOpen();
     let taken = 0;
     for (;;) {
       const position = this.consumerPosition;

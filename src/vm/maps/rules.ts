@@ -61,9 +61,6 @@ function checkCommon(spec: MapSpec): Refusal | undefined {
   if ((spec.flags & BPF_F_NUMA_NODE) !== 0 && spec.numaNode !== 0) {
     return invalid(`there is no NUMA node ${spec.numaNode}; the VM has node 0 only`);
   }
-  if (!/^[A-Za-z0-9_.]{0,15}$/.test(spec.kernelName)) {
-    return invalid('the name has characters other than letters, digits, _ and ., or more than 15');
-  }
   return undefined;
 }
 

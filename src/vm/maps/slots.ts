@@ -4,7 +4,13 @@ import { windows } from '../machine.ts';
 import { indexKey, keyIndex, nextIndexKey } from './array.ts';
 import { nextTableKey, tableFor } from './hash.ts';
 import type { HashTable } from './hash-table.ts';
-import { checkUpdateFlags, type HeldProgram, type MapOptions, VmMap } from './map.ts';
+import {
+  checkUpdateFlags,
+  type HeldProgram,
+  type MapOptions,
+  type TailCallKind,
+  VmMap,
+} from './map.ts';
 
 /** Size of one slot: a pointer. */
 const slotSize = 8;
@@ -30,7 +36,7 @@ abstract class SlotArray<T extends Held> extends VmMap {
   }
 
   override elementDelete(key: Uint8Array, at: number): number {
-    const index = keyIndex(key, at);
+    const index = keyIndex(key, at, this.littleEndian);
     if (index >= this.maxEntries) return -ERRNO.E2BIG;
     if (!this.held.has(index)) return -ERRNO.ENOENT;
     this.#clear(index);
@@ -47,7 +53,7 @@ abstract class SlotArray<T extends Held> extends VmMap {
   }
 
   protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    return nextIndexKey(key, this.maxEntries);
+    return nextIndexKey(key, this.maxEntries, this.littleEndian);
   }
 
   /** User space stores descriptors in these maps, and the VM has none. */
@@ -58,7 +64,7 @@ abstract class SlotArray<T extends Held> extends VmMap {
   /** Index for an update by user space; throws where it is beyond the array. */
   protected checkIndex(key: Uint8Array): number {
     this.checkUpdate(key);
-    const index = keyIndex(key, 0);
+    const index = keyIndex(key, 0, this.littleEndian);
     if (index >= this.maxEntries) throw this.error('E2BIG', 'update element');
     return index;
   }
@@ -93,12 +99,17 @@ abstract class SlotArray<T extends Held> extends VmMap {
  * array, and those that tail-call through it, must be alike; the first one sets how.
  */
 export class ProgArrayMap extends SlotArray<HeldProgram> {
-  #owner: string | undefined;
+  #owner: TailCallKind | undefined;
 
-  /** Fixes what kind of programs the array is for: 0, or -EINVAL for a program of another kind. */
-  claim(tailCallKey: string): number {
-    this.#owner ??= tailCallKey;
-    return this.#owner === tailCallKey ? 0 : -ERRNO.EINVAL;
+  /**
+   * Fixes what kind of programs the array is for: 0, or -EINVAL for a program of another kind
+   * (`bpf_prog_map_compatible`).
+   */
+  claim(kind: TailCallKind): number {
+    this.#owner ??= kind;
+    const { type, frags, attachType } = this.#owner;
+    const attaches = attachType === 0 || attachType === kind.attachType;
+    return type === kind.type && frags === kind.frags && attaches ? 0 : -ERRNO.EINVAL;
   }
 
   /** The program in a slot, undefined where it is empty or beyond the array. */
@@ -109,7 +120,7 @@ export class ProgArrayMap extends SlotArray<HeldProgram> {
   override setProgram(key: Uint8Array, program: BackendProgram): void {
     const index = this.checkIndex(key);
     if (!isHeldProgram(program)) throw this.error('EBADF', 'update element', foreign('program'));
-    if (this.claim(program.tailCallKey) < 0) {
+    if (this.claim(program.tailCallKind) < 0) {
       const reason = 'all programs of a prog array, and those that use it, must be of one type';
       throw this.error('EINVAL', 'update element', reason);
     }
@@ -126,8 +137,8 @@ export class ProgArrayMap extends SlotArray<HeldProgram> {
   }
 
   protected override userLookup(key: Uint8Array): Uint8Array | undefined {
-    const program = this.held.get(keyIndex(key, 0));
-    return program === undefined ? undefined : indexKey(program.id);
+    const program = this.held.get(keyIndex(key, 0, this.littleEndian));
+    return program === undefined ? undefined : indexKey(program.id, this.littleEndian);
   }
 }
 
@@ -137,7 +148,7 @@ export class ProgArrayMap extends SlotArray<HeldProgram> {
  */
 export class ArrayOfMaps extends SlotArray<VmMap> {
   override elementLookup(key: Uint8Array, at: number, _cpu: number): number {
-    const index = keyIndex(key, at);
+    const index = keyIndex(key, at, this.littleEndian);
     if (index >= this.maxEntries) return 0;
     return this.memory.words[(this.slots + index * slotSize) >>> 2] as number;
   }
@@ -149,8 +160,8 @@ export class ArrayOfMaps extends SlotArray<VmMap> {
   }
 
   protected override userLookup(key: Uint8Array): Uint8Array | undefined {
-    const map = this.held.get(keyIndex(key, 0));
-    return map === undefined ? undefined : indexKey(map.id);
+    const map = this.held.get(keyIndex(key, 0, this.littleEndian));
+    return map === undefined ? undefined : indexKey(map.id, this.littleEndian);
   }
 }
 
@@ -204,7 +215,7 @@ export class HashOfMaps extends VmMap {
 
   protected override userLookup(key: Uint8Array): Uint8Array | undefined {
     const map = this.#held.get(this.table.find(key, 0));
-    return map === undefined ? undefined : indexKey(map.id);
+    return map === undefined ? undefined : indexKey(map.id, this.littleEndian);
   }
 
   protected override userUpdate(key: Uint8Array, _value: Uint8Array, flags: number): number {
@@ -234,7 +245,7 @@ export class HashOfMaps extends VmMap {
 }
 
 function isHeldProgram(program: BackendProgram): program is HeldProgram {
-  return 'tailCallKey' in program;
+  return 'tailCallKind' in program;
 }
 
 /** Why something of another backend cannot be stored. */

@@ -1,6 +1,9 @@
-// Every kind of BTF that clang emits, for the tests of src/btf. Compiled by hand:
-//   clang-19 -target bpf[el|eb] -g -O2 -c shapes.bpf.c
-//   llvm-objcopy-19 --dump-section .BTF=… --dump-section .BTF.ext=…
+// Every kind of BTF that clang emits, for the tests of src/btf. shapes.el.* and shapes.eb.*
+// are made by hand, in this folder, for bpfel and bpfeb:
+//   clang-19 -target bpfel -mcpu=v3 -g -O2 -fdebug-prefix-map=$PWD=. -c shapes.bpf.c -o el.o
+//   llvm-objcopy-19 --dump-section .BTF=shapes.el.btf --dump-section .BTF.ext=shapes.el.btf-ext el.o
+// and shapes.golden from either, with bpftool 7.8:
+//   bpftool btf dump file shapes.el.btf -j
 #define SEC(name) __attribute__((section(name), used))
 #define __tag(x) __attribute__((btf_decl_tag(x)))
 #define __type_tag(x) __attribute__((btf_type_tag(x)))

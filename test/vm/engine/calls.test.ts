@@ -216,7 +216,8 @@ test('recursion through callbacks stops 8 functions deep, not with the host stac
   const code: Code = [movImm(1, 1), functionAddress(2, 2), callHelper(181), exit(), ...body];
   const detail = detailOf(() => machine.result(code));
   t.is(detail.code === 'vm-trap' && detail.reason, 'call-depth');
-  t.is(detail.code === 'vm-trap' && detail.calls.length, 8);
+  const calls = detail.code === 'vm-trap' ? detail.calls.map((frame) => frame.insn) : [];
+  t.deepEqual(calls, [8, 8, 8, 8, 8, 8, 8, 3]);
   t.is(machine.result([movImm(0, 7), exit()]), 7n, 'the machine is as before afterwards');
 });
 
@@ -354,6 +355,35 @@ test('a helper may run another program on the same CPU', (t) => {
     aluReg(64, 'add', 0, 6),
     load(8, 1, 10, -8),
     aluReg(64, 'add', 0, 1),
+    exit(),
+  ];
+  t.is(machine.result(code), 42n);
+});
+
+test('a helper may go on after a trap in a program that it ran', (t) => {
+  const machine = new TestMachine();
+  const inner = machine.prepare([
+    movImm(6, 0),
+    movImm(9, 0),
+    call(1),
+    exit(),
+    load(8, 0, 6, 0),
+    exit(),
+  ]);
+  machine.helpers.set(1, () => {
+    t.is(
+      trapReason(() => machine.run(inner)),
+      'access',
+    );
+  });
+  const code: Code = [
+    movImm(6, 4),
+    movImm(9, 8),
+    storeImm(8, 10, 30, -8),
+    callHelper(1),
+    load(8, 0, 10, -8),
+    aluReg(64, 'add', 0, 6),
+    aluReg(64, 'add', 0, 9),
     exit(),
   ];
   t.is(machine.result(code), 42n);

@@ -1,0 +1,153 @@
+// Compares our dumps of BTF with those of bpftool and libbpf: of the running kernel, of the
+// kernels that scripts/kernels.sh fetches, of every fixture, and of random types.
+//
+//   node dist/scripts/parity-btf.js [WORD...]    only files whose paths contain a word
+//
+// A line per comparison, `N passed, N failed, N skipped` at the end; status 1 on failure.
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Btf } from '../src/btf/btf.ts';
+import { BTF_KIND, type TypeId } from '../src/btf/types.ts';
+import { BpfError } from '../src/errors.ts';
+import { compareCompiled, missingClang } from '../test/parity/btf-compile.ts';
+import { compareDumps, missingBpftool, readBtf } from '../test/parity/btf-dump.ts';
+import { compareData, compareTypes, missingHarness } from '../test/parity/btf-libbpf.ts';
+import { randomBtf } from '../test/parity/btf-random.ts';
+import type { Differences } from '../test/parity/compare.ts';
+import { formatCounts } from './counts.ts';
+import { projectRoot } from './paths.ts';
+
+const clang = 'clang-19';
+const seed = 20_250_101;
+
+/** Random BTFs, alone and on a base, and how many types of a file are compared one by one. */
+const randomCount = 60;
+const sampleSize = 300;
+
+const runningKernel = '/sys/kernel/btf/vmlinux';
+const kernels = join(projectRoot, '.cache/kernels');
+const fixtures = join(projectRoot, 'fixtures');
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+function report(title: string, differences: Differences): void {
+  if (differences.length === 0) {
+    counts.passed++;
+    console.log(`ok - ${title}`);
+    return;
+  }
+  counts.failed++;
+  console.log(`not ok - ${title}`);
+  for (const each of differences.slice(0, 10)) console.log(`  ${each}`);
+}
+
+function skip(title: string, reason: string): void {
+  counts.skipped++;
+  console.log(`ok - ${title} # SKIP ${reason}`);
+}
+
+function kernelFiles(): readonly string[] {
+  const fetched = existsSync(kernels)
+    ? readdirSync(kernels, { recursive: true, encoding: 'utf8' })
+        .filter((path) => path.endsWith('.btf'))
+        .map((path) => join(kernels, path))
+    : [];
+  if (fetched.length === 0) skip('other kernels', 'not fetched: run scripts/kernels.sh');
+  if (!existsSync(runningKernel)) skip('the running kernel', `no ${runningKernel}`);
+  return [...(existsSync(runningKernel) ? [runningKernel] : []), ...fetched.sort()];
+}
+
+function fixtureFiles(): readonly string[] {
+  return readdirSync(fixtures, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.o'))
+    .map((path) => join(fixtures, path))
+    .sort();
+}
+
+/** bpftool can only be asked for the types of BTF in the byte order of this machine. */
+function compareFile(
+  file: string,
+  options: { base?: string; roots?: readonly number[] } = {},
+): void {
+  const suffix = options.roots === undefined ? '' : ` from ${options.roots.join(', ')}`;
+  for (const { form, differences } of compareDumps(file, options)) {
+    const title = `${titleOf(file)}: ${form}${suffix}`;
+    if (differences === undefined) skip(title, 'bpftool crashed');
+    else report(title, differences);
+  }
+}
+
+function titleOf(file: string): string {
+  return file.replace(`${projectRoot}/`, '').replace(`${tmpdir()}/`, '');
+}
+
+/** Some ids, spread evenly. */
+function sample(btf: Btf, count: number): readonly TypeId[] {
+  const step = Math.max(1, Math.floor((btf.endId - btf.firstId) / count));
+  const ids: TypeId[] = [];
+  for (let id = btf.firstId; id < btf.endId; id += step) ids.push(id as TypeId);
+  return ids;
+}
+
+/** What has values: not functions, nor tags. */
+function withValues(btf: Btf, ids: readonly TypeId[]): readonly TypeId[] {
+  const without: readonly number[] = [BTF_KIND.FUNC, BTF_KIND.FUNC_PROTO, BTF_KIND.DECL_TAG];
+  return ids.filter((id) => !without.includes(btf.kindOf(id)));
+}
+
+function compareWithLibbpf(file: string): void {
+  const btf = readBtf(file);
+  if (btf instanceof BpfError) return;
+  report(`${titleOf(file)}: single types`, compareTypes(file, sample(btf, sampleSize)));
+  // libbpf prints values in the byte order of its machine.
+  if (!btf.littleEndian) return;
+  const ids = withValues(btf, sample(btf, 4 * sampleSize));
+  report(`${titleOf(file)}: values`, compareData(file, ids, seed));
+}
+
+function compareRandom(folder: string, harness: string | undefined): void {
+  for (let i = 0; i < randomCount; i++) {
+    const base = join(folder, `random-${i}.btf`);
+    const split = join(folder, `random-${i}-split.btf`);
+    const made = randomBtf(seed, i);
+    writeFileSync(base, made.base);
+    writeFileSync(split, made.split);
+    compareFile(base);
+    compareFile(split, { base });
+    if (harness === undefined) compareWithLibbpf(base);
+  }
+}
+
+function main(words: readonly string[]): void {
+  const missing = missingBpftool();
+  if (missing !== undefined) {
+    skip('BTF parity', missing);
+    return;
+  }
+  const harness = missingHarness();
+  if (harness !== undefined) skip('single types and values', harness);
+  const noClang = missingClang(clang);
+  if (noClang !== undefined) skip('compiling C dumps', noClang);
+  const isChosen = (file: string): boolean =>
+    words.length === 0 || words.some((word) => file.includes(word));
+  const chosen = [...kernelFiles(), ...fixtureFiles()].filter(isChosen);
+  for (const file of chosen) {
+    compareFile(file);
+    if (!(readBtf(file) instanceof BpfError)) compareFile(file, { roots: [1, 3, 2] });
+    if (harness === undefined) compareWithLibbpf(file);
+    if (noClang === undefined && !(readBtf(file) instanceof BpfError)) {
+      report(`${titleOf(file)}: compiled`, compareCompiled(file, clang));
+    }
+  }
+  if (!isChosen('random')) return;
+  const folder = mkdtempSync(join(tmpdir(), 'tsbpf-parity-'));
+  try {
+    compareRandom(folder, harness);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+main(process.argv.slice(2));
+console.log(formatCounts(counts));
+process.exitCode = counts.failed > 0 ? 1 : 0;

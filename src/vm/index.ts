@@ -1,0 +1,21 @@
+export { builtinBtf } from './builtin.ts';
+export type { ClockOptions, VmClock } from './clock.ts';
+export type { NetworkInterface, Redirect } from './contexts/fields.ts';
+export { ArrayMap, PercpuArrayMap } from './maps/array.ts';
+export { mapTypes } from './maps/create.ts';
+export { HashMap, PercpuHashMap } from './maps/hash.ts';
+export { VmMap } from './maps/map.ts';
+export { RingBufferMap } from './maps/ring-buffer.ts';
+export { ArrayOfMaps, HashOfMaps, ProgArrayMap } from './maps/slots.ts';
+export type { MemoryStats } from './memory.ts';
+export {
+  KernelObject,
+  type KernelObjects,
+  type ObjectMembers,
+  type ObjectValue,
+} from './objects.ts';
+export type { VmProgram } from './program.ts';
+export type { CurrentTask, TaskDescription } from './task.ts';
+export type { VmTestRunInput, VmTestRunResult } from './test-run.ts';
+export type { TraceEntry, TraceLog } from './trace-log.ts';
+export { createVm, Vm, type VmOptions } from './vm.ts';

@@ -1,0 +1,194 @@
+// The same calls on maps of both backends: values, absent keys and errno values are equal.
+import {
+  BPF_F_MMAPABLE,
+  BPF_F_NO_PREALLOC,
+  BPF_F_RDONLY,
+  BPF_F_RDONLY_PROG,
+  BPF_F_WRONLY,
+  BPF_MAP_TYPE,
+} from '../../src/abi/bpf.ts';
+import type { Backend, BackendMap } from '../../src/backend/backend.ts';
+import { createKernelBackend } from '../../src/kernel/index.ts';
+import type { MapSpec } from '../../src/object/spec.ts';
+import { createVm } from '../../src/vm/index.ts';
+import { kernelTest, mapOf, u32, u64 } from '../support/kernel.ts';
+import { contentsOf, outcomeOf, pinToFirstCpu } from './outcome.ts';
+
+type Step = readonly [what: string, work: (map: BackendMap) => unknown];
+
+const lookup = (key: Uint8Array): Step => [`lookup ${key}`, (map) => map.lookup(key)];
+/** The order of a hash is its own: of its next key only whether there is one. */
+const next = (key?: Uint8Array): Step => [
+  `next ${key}`,
+  (map) => {
+    const found = map.nextKey(key);
+    return map.type === BPF_MAP_TYPE.HASH ? found !== undefined : found;
+  },
+];
+const remove = (key: Uint8Array): Step => [`delete ${key}`, (map) => map.delete(key)];
+const update = (key: Uint8Array, value: Uint8Array, flags?: number): Step => [
+  `update ${key} ${flags}`,
+  (map) => map.update(key, value, flags),
+];
+const freeze: Step = ['freeze', (map) => map.freeze()];
+const view: Step = ['view', (map) => map.view()];
+const consume: Step = ['consume', (map) => map.consume(() => {})];
+const contents: Step = ['contents', (map) => contentsOf(map)];
+
+const one = u64(1n);
+const common: readonly Step[] = [
+  lookup(u32(0)),
+  lookup(u32(3)),
+  lookup(u32(4)),
+  update(u32(1), one),
+  update(u32(1), one, 1),
+  update(u32(2), one, 1),
+  update(u32(3), one, 2),
+  update(u32(9), one, 2),
+  update(u32(4), one),
+  update(u32(5), one),
+  update(u32(6), one),
+  update(u32(7), one),
+  update(u32(1), one, 3),
+  update(u32(1), one, 4),
+  update(u32(1), one, 100),
+  contents,
+  next(),
+  next(u32(3)),
+  remove(u32(1)),
+  remove(u32(1)),
+  remove(u32(77)),
+  contents,
+  consume,
+  freeze,
+  update(u32(1), one),
+  remove(u32(2)),
+  lookup(u32(1)),
+  view,
+  freeze,
+];
+
+/** What creating and using a map gives; a map that is not made gives its errno only. */
+function observe(backend: Backend, spec: MapSpec, steps: readonly Step[]): unknown {
+  const made: BackendMap[] = [];
+  const { inner } = spec;
+  const template = inner && backend.createMap(inner, { btf: undefined });
+  const created = outcomeOf(() => {
+    made.push(backend.createMap(spec, { btf: undefined, inner: template }));
+    return 'created';
+  });
+  template?.close();
+  const [map] = made;
+  if (map === undefined) return created;
+  const outcomes = steps.map(([what, work]) => [what, outcomeOf(() => work(map))]);
+  map.close();
+  return outcomes;
+}
+
+function compare(title: string, spec: MapSpec, steps: readonly Step[] = common): void {
+  kernelTest(title, (t) => {
+    pinToFirstCpu();
+    using vm = createVm();
+    using kernel = createKernelBackend();
+    t.deepEqual(observe(vm, spec, steps), observe(kernel, spec, steps));
+  });
+}
+
+compare('array', mapOf());
+compare('keys and values of wrong sizes', mapOf(), [
+  lookup(u64(0n)),
+  update(u32(1), u32(1)),
+  update(u64(1n), one),
+  next(u64(3n)),
+  remove(u64(1n)),
+]);
+compare('array of odd values', mapOf({ valueSize: 5 }), [
+  update(u32(1), Uint8Array.of(1, 2, 3, 4, 5)),
+  contents,
+]);
+compare('memory-mappable array', mapOf({ flags: BPF_F_MMAPABLE }));
+compare('a view of an array', mapOf({ flags: BPF_F_MMAPABLE }), [
+  view,
+  update(u32(1), one),
+  view,
+  contents,
+]);
+compare('array that programs only read', mapOf({ flags: BPF_F_RDONLY_PROG }));
+compare('array that user space only reads', mapOf({ flags: BPF_F_RDONLY }));
+compare('array that user space only writes', mapOf({ flags: BPF_F_WRONLY }), [
+  update(u32(1), one),
+  lookup(u32(1)),
+  next(),
+]);
+compare('hash', mapOf({ type: BPF_MAP_TYPE.HASH }));
+compare(
+  'hash that allocates on demand',
+  mapOf({ type: BPF_MAP_TYPE.HASH, flags: BPF_F_NO_PREALLOC }),
+);
+compare(
+  'ring buffer',
+  mapOf({ type: BPF_MAP_TYPE.RINGBUF, keySize: 0, valueSize: 0, maxEntries: 4096 }),
+  [
+    consume,
+    lookup(new Uint8Array(0)),
+    update(new Uint8Array(0), new Uint8Array(0)),
+    remove(new Uint8Array(0)),
+    next(),
+    view,
+  ],
+);
+compare('prog array', mapOf({ type: BPF_MAP_TYPE.PROG_ARRAY, valueSize: 4 }), [
+  lookup(u32(0)),
+  lookup(u32(9)),
+  remove(u32(0)),
+  remove(u32(9)),
+  next(),
+  next(u32(3)),
+  consume,
+  view,
+]);
+compare('map of maps', mapOf({ type: BPF_MAP_TYPE.HASH_OF_MAPS, valueSize: 4, inner: mapOf() }), [
+  lookup(u32(0)),
+  remove(u32(0)),
+  next(),
+  view,
+]);
+
+const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
+  ['array with an odd key', { keySize: 3 }],
+  ['array without entries', { maxEntries: 0 }],
+  ['array without a value', { valueSize: 0 }],
+  ['array with a flag of hashes', { flags: BPF_F_NO_PREALLOC }],
+  ['array that is both read-only and write-only', { flags: BPF_F_RDONLY | BPF_F_WRONLY }],
+  ['hash without a key', { type: BPF_MAP_TYPE.HASH, keySize: 0 }],
+  ['hash with an enormous key', { type: BPF_MAP_TYPE.HASH, keySize: 1 << 23 }],
+  ['memory-mappable hash', { type: BPF_MAP_TYPE.HASH, flags: BPF_F_MMAPABLE }],
+  ['memory-mappable per-CPU array', { type: BPF_MAP_TYPE.PERCPU_ARRAY, flags: BPF_F_MMAPABLE }],
+  ['ring buffer with a key', { type: BPF_MAP_TYPE.RINGBUF, valueSize: 0, maxEntries: 4096 }],
+  ['prog array with wide values', { type: BPF_MAP_TYPE.PROG_ARRAY }],
+  ['map of maps without a template', { type: BPF_MAP_TYPE.ARRAY_OF_MAPS, valueSize: 4 }],
+  ['a flag that nobody knows', { flags: 1 << 30 }],
+];
+for (const [title, more] of refused) compare(`creation: ${title}`, mapOf(more));
+
+for (const type of [BPF_MAP_TYPE.PERCPU_ARRAY, BPF_MAP_TYPE.PERCPU_HASH]) {
+  kernelTest(`per-CPU map of type ${type}`, (t) => {
+    using vm = createVm();
+    using kernel = createKernelBackend();
+    const outcomes = [vm, kernel].map((backend) => {
+      const value = new Uint8Array(8 * backend.cpuCount);
+      value.set(u64(7n));
+      const steps = [
+        update(u32(1), value),
+        update(u32(1), value, 1),
+        update(u32(2), value, 2),
+        update(u32(3), new Uint8Array(7)),
+        remove(u32(2)),
+        remove(u32(0)),
+        contents,
+      ];
+      return observe(backend, mapOf({ type }), steps);
+    });
+    t.deepEqual(outcomes[0], outcomes[1]);
+  });
+}

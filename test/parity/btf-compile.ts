@@ -1,0 +1,100 @@
+// Compiles our C dumps for BPF, and compares the layouts of what comes out.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Btf } from '../../src/btf/btf.ts';
+import { dumpC } from '../../src/btf/dump/c.ts';
+import { sizeOf } from '../../src/btf/graph.ts';
+import { BTF_KIND, type BtfComposite, type TypeId } from '../../src/btf/types.ts';
+import { BpfError } from '../../src/errors.ts';
+import { attempt, readBtf } from './btf-dump.ts';
+import type { Differences } from './compare.ts';
+
+/** Parameters that a BPF function may have. */
+const mostParams = 5;
+
+/** Why nothing can be compiled here; undefined where it can. */
+export function missingClang(clang: string): string | undefined {
+  return spawnSync(clang, ['--version']).status === 0 ? undefined : `no ${clang}`;
+}
+
+/**
+ * Compiles a C dump for BPF with clang, and looks for each struct and union of the BTF in
+ * what comes out: the same size, and members at the same places.
+ */
+export function compareCompiled(file: string, clang: string): Differences {
+  const btf = readBtf(file);
+  if (btf instanceof BpfError) throw btf;
+  const folder = mkdtempSync(join(tmpdir(), 'tsbpf-btf-'));
+  try {
+    const header = dumpC(btf);
+    writeFileSync(join(folder, 'dump.h'), header);
+    writeFileSync(join(folder, 'use.c'), usesOf(header));
+    const target = btf.littleEndian ? 'bpfel' : 'bpfeb';
+    const flags = ['-target', target, '-g', '-O2', '-w', '-c', 'use.c', '-o', 'use.o'];
+    const done = spawnSync(clang, flags, { cwd: folder, encoding: 'utf8' });
+    if (done.status !== 0) return done.stderr.split('\n').filter((line) => line.includes('error'));
+    const compiled = readBtf(join(folder, 'use.o'));
+    return compiled instanceof BpfError ? [compiled.message] : compareLayouts(btf, compiled);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
+ * Functions that take pointers to every struct and union that the header defines: clang
+ * writes the BTF of what parameters point to in full.
+ */
+function usesOf(header: string): string {
+  const tags = [...header.matchAll(/^((?:struct|union) \w+) \{/gm)].map((match) => match[1]);
+  const functions: string[] = [];
+  for (let i = 0; i < tags.length; i += mostParams) {
+    const params = tags.slice(i, i + mostParams).map((tag, j) => `${tag} *p${j}`);
+    functions.push(`int tsbpf_use_${i}(${params.join(', ')}) { return 0; }`);
+  }
+  return `#include "dump.h"\n${functions.join('\n')}\n`;
+}
+
+/** Every layout that a name has in `btf` must be one that it has in `compiled`. */
+function compareLayouts(btf: Btf, compiled: Btf): Differences {
+  const found = new Map<string, Set<string>>();
+  for (const type of composites(compiled)) {
+    const layouts = found.get(baseName(type)) ?? new Set();
+    layouts.add(layoutOf(compiled, type));
+    found.set(baseName(type), layouts);
+  }
+  return composites(btf).flatMap((type) => {
+    const layout = layoutOf(btf, type);
+    const layouts = found.get(baseName(type));
+    if (layouts?.has(layout) === true) return [];
+    const other = layouts === undefined ? 'it is missing' : [...layouts].join(' or ');
+    return [`${baseName(type)}: ${layout} became ${other}`];
+  });
+}
+
+function composites(btf: Btf): readonly BtfComposite[] {
+  const found: BtfComposite[] = [];
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    const kind = btf.kindOf(id as TypeId);
+    if (kind !== BTF_KIND.STRUCT && kind !== BTF_KIND.UNION) continue;
+    const type = btf.type(id as TypeId);
+    if ((type.kind === 'struct' || type.kind === 'union') && type.name !== '') found.push(type);
+  }
+  return found;
+}
+
+/** Names that occur more than once have got a suffix in C. */
+function baseName(type: BtfComposite): string {
+  return `${type.kind} ${type.name.replace(/___\d+$/, '')}`;
+}
+
+/** Size, and name, place and size of each member, as text. */
+function layoutOf(btf: Btf, type: BtfComposite): string {
+  const members = type.members.map(({ name, type: member, bitOffset, bitSize }) => {
+    const size = attempt(() => sizeOf(btf, member));
+    const bits = bitSize === 0 ? (size instanceof BpfError ? 0 : 8 * size) : bitSize;
+    return `${name}@${bitOffset}:${bits}`;
+  });
+  return `${type.size} {${members.join(' ')}}`;
+}
