@@ -1,7 +1,7 @@
 // Every TypeScript example of the README and of docs/ is a whole program: it is compiled
 // with the project's settings, run in the project's root, and must print what its
 // `// prints: …` comments say, line by line.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
@@ -12,7 +12,8 @@ interface Example {
   readonly code: string;
 }
 
-const folder = join(projectRoot, 'dist/examples');
+// Inside the project, so that the examples can import it by its name.
+const folder = join(projectRoot, `.cache/examples-${process.pid}`);
 
 function documents(): readonly string[] {
   const guides = readdirSync(join(projectRoot, 'docs')).filter((file) => file.endsWith('.md'));
@@ -35,18 +36,21 @@ test.before('compile the examples', () => {
   const base = JSON.parse(readFileSync(join(projectRoot, 'tsconfig.json'), 'utf8')) as {
     readonly compilerOptions: object;
   };
-  const overrides = { rootDir: '.', outDir: '.', declaration: false, sourceMap: false };
+  const overrides = { rootDir: '.', outDir: 'out', declaration: false, sourceMap: false };
   const compilerOptions = { ...base.compilerOptions, ...overrides };
   const config = { compilerOptions, include: ['*.ts'] };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
   const tsc = join(projectRoot, 'node_modules/typescript/bin/tsc');
-  execFileSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
+  const run = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
+  if (run.status !== 0) throw new Error(run.stdout);
 });
+
+test.after.always('remove the examples', () => rmSync(folder, { recursive: true, force: true }));
 
 for (const { name, code } of examples) {
   test(`example ${name} prints what it says`, (t) => {
     const expected = [...code.matchAll(/\/\/ prints: (.*)$/gm)].map((match) => match[1]);
-    const output = execFileSync(process.execPath, [join(folder, `${name}.js`)], {
+    const output = execFileSync(process.execPath, [join(folder, 'out', `${name}.js`)], {
       cwd: projectRoot,
       encoding: 'utf8',
     });
