@@ -12,7 +12,6 @@ import { possibleCpuCount } from './cpus.ts';
 import { kernelBtf } from './kernel-btf.ts';
 import { KernelMap } from './map.ts';
 import { createMap } from './map-create.ts';
-import { kernelMaxEntries } from './map-types.ts';
 import { KernelProgram } from './program.ts';
 import { loadProgram } from './program-load.ts';
 import { type KernelCalls, systemCalls } from './sys.ts';
@@ -65,9 +64,8 @@ export class KernelBackend implements Backend {
     const inner = options.inner === undefined ? undefined : this.#kernelMap(options.inner);
     const typed = spec.valueType !== undefined;
     return this.#withBtf(typed ? options.btf : undefined, (btfFd, release) => {
-      const maxEntries = kernelMaxEntries(spec.type, spec.maxEntries, this);
-      const fd = createMap(this.#calls, { spec, maxEntries, btfFd, innerFd: inner?.fd });
-      const { name, type, keySize, valueSize, flags, numaNode } = spec;
+      const fd = createMap(this.#calls, { spec, btfFd, innerFd: inner?.fd });
+      const { name, type, keySize, valueSize, maxEntries, flags, numaNode } = spec;
       return this.#own(
         new KernelMap({
           ...{ calls: this.#calls, fd, name, type, keySize, valueSize, maxEntries },

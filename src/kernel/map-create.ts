@@ -10,8 +10,6 @@ import type { KernelCalls } from './sys.ts';
 /** What only the backend knows about a map to create. */
 export interface MapCreate {
   readonly spec: MapSpec;
-  /** As the kernel wants it, see `kernelMaxEntries`. */
-  readonly maxEntries: number;
   /** Descriptor of the object's types, if the kernel has them. */
   readonly btfFd: number | undefined;
   /** Descriptor of the template of a map of maps. */
@@ -37,12 +35,12 @@ function withoutTemplate(spec: MapSpec): BpfError {
 }
 
 function mapAttributes(create: MapCreate, typed: boolean): Attr<'MAP_CREATE'> {
-  const { spec, maxEntries, innerFd, btfFd } = create;
+  const { spec, innerFd, btfFd } = create;
   const attr = new Attr('MAP_CREATE')
     .set('map_type', spec.type)
     .set('key_size', spec.keySize)
     .set('value_size', spec.valueSize)
-    .set('max_entries', maxEntries)
+    .set('max_entries', spec.maxEntries)
     .set('map_flags', spec.numaNode === 0 ? spec.flags : spec.flags | BPF_F_NUMA_NODE)
     .set('numa_node', spec.numaNode)
     .set('map_extra', spec.extra)

@@ -45,28 +45,6 @@ export function takesBtf(type: number): boolean {
   return !withoutBtf.has(type);
 }
 
-/**
- * The entry count that the kernel wants: the number of CPUs for a perf event array that
- * gives none, and for ring buffers a power of two of at least a page, rounded up.
- */
-export function kernelMaxEntries(
-  type: number,
-  maxEntries: number,
-  machine: { readonly pageSize: number; readonly cpuCount: number },
-): number {
-  if (type === BPF_MAP_TYPE.PERF_EVENT_ARRAY && maxEntries === 0) return machine.cpuCount;
-  const ring = type === BPF_MAP_TYPE.RINGBUF || type === BPF_MAP_TYPE.USER_RINGBUF;
-  return ring ? roundRingSize(maxEntries, machine.pageSize) : maxEntries;
-}
-
-/** libbpf's `adjust_ringbuf_sz`: 0 and sizes beyond 2 GiB stay for the kernel to refuse. */
-function roundRingSize(size: number, pageSize: number): number {
-  if (size === 0 || size > 0x8000_0000) return size;
-  let rounded = pageSize;
-  while (rounded < size) rounded *= 2;
-  return rounded;
-}
-
 /** A name that the kernel takes: letters, digits, `_` and `.`, at most 15 characters. */
 export function kernelName(name: string): string {
   return name.replace(/[^A-Za-z0-9_.]/g, '_').slice(0, 15);
