@@ -2,11 +2,13 @@
 import { main } from '../src/cli/main.ts';
 
 const { stdout, stderr } = process;
-// `tsbpf … | head` closes our output early; that is no error of ours.
-stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+// `tsbpf … | head` closes our output early; that is no error of ours, and the status stays.
+for (const stream of [stdout, stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+}
 process.exitCode = await main(process.argv.slice(2), {
   out: (text) => void stdout.write(text),
   err: (text) => void stderr.write(text),

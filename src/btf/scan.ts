@@ -196,7 +196,9 @@ function checkEnum(
   stride: number,
 ): void {
   const { words, stringEnd } = input;
-  if (size !== 1 && size !== 2 && size !== 4 && size !== 8) {
+  // clang gives an enum that is only declared no size; libbpf takes it, the kernel does not.
+  const isDeclared = size === 0 && start === end;
+  if (size !== 1 && size !== 2 && size !== 4 && size !== 8 && !isDeclared) {
     throw badType(input, index, `an enum of ${size} bytes`);
   }
   for (let i = start; i < end; i += stride) {

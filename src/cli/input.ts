@@ -6,9 +6,7 @@ import { BpfError, withContext } from '../errors.ts';
 import { openObject } from '../object/open.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/spec.ts';
 import type { Log } from './log.ts';
-
-/** A mistake in the command line itself: exit status 2, and a pointer to the help. */
-export class UsageError extends Error {}
+import { UsageError } from './usage.ts';
 
 /** Reads a file; what the operating system says becomes a `BpfError` that names the file. */
 export function readInput(path: string): Uint8Array {
@@ -30,15 +28,20 @@ export function openObjectFile(path: string, log: Log): ObjectSpec {
   return spec;
 }
 
-/** Reads a target BTF: a raw BTF file, or the `.BTF` section of an ELF file. */
-export function readBtfFile(path: string): Btf {
+/**
+ * Reads types: a raw BTF file, or the `.BTF` section of an ELF file. A split one goes on
+ * `base`; a module's own `.BTF.base` comes before it.
+ */
+export function readBtfFile(path: string, base?: Btf): Btf {
   const bytes = readInput(path);
   return withContext({ file: path }, () => {
-    if (!isElf(bytes)) return parseBtf(bytes, { name: path });
-    const { btf, base } = readBtfSections(bytes);
-    if (btf === undefined) throw new BpfError({ code: 'no-btf-section' });
-    if (base === undefined) return parseBtf(btf, { name: path });
-    return parseBtf(btf, { name: path, base: parseBtf(base, { name: `${path} (.BTF.base)` }) });
+    if (!isElf(bytes)) return parseBtf(bytes, { name: path, base });
+    const sections = readBtfSections(bytes);
+    if (sections.btf === undefined) throw new BpfError({ code: 'no-btf-section' });
+    const pointerSize = bytes[4] === 1 ? 4 : 8; // by the ELF class, as libbpf does
+    const own = sections.base;
+    const on = own === undefined ? base : parseBtf(own, { name: `${path} (.BTF.base)` });
+    return parseBtf(sections.btf, { name: path, base: on, pointerSize });
   });
 }
 
@@ -46,7 +49,7 @@ function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 
-/** Bytes given on the command line: the contents of a file of that name, else hex digits. */
+/** Bytes given on the command line: hex digits, else the file of that name (`./cafe` is a file). */
 export function readBytesArgument(value: string, option: string): Uint8Array {
   const hex = fromHex(value);
   if (hex !== undefined && hex.length > 0) return hex;

@@ -1,16 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { Command, CommanderError, Option } from 'commander';
-import { BpfError } from '../errors.ts';
-import type { RunArguments } from './commands/run.ts';
-import { UsageError } from './input.ts';
-import { toJson } from './json.ts';
-import { openLog } from './log.ts';
-import type { CommandContext, OutputOptions, Terminal } from './terminal.ts';
-
-/** Exit statuses: all well; the command failed; the command line was wrong. */
-export const exitStatus = { ok: 0, failed: 1, usage: 2 } as const;
-
-type GlobalOptions = OutputOptions & { readonly debug: boolean };
+import type { Terminal } from './terminal.ts';
+import { asksForVersion, versionText } from './version.ts';
 
 /**
  * Runs one command line (without `node` and the script) and returns the exit status.
@@ -18,157 +7,12 @@ type GlobalOptions = OutputOptions & { readonly debug: boolean };
  * output where JSON was asked for; defects of ours are thrown.
  */
 export async function main(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const program = createProgram(terminal);
-  try {
-    await program.parseAsync([...argv], { from: 'user' });
-    return exitStatus.ok;
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
-    }
-    if (!(error instanceof BpfError) && !(error instanceof UsageError)) throw error;
-    return reportError(error, globalOptions(program), terminal);
+  // Answered before the parser of command lines is loaded: that takes longer than Node's start.
+  const version = asksForVersion(argv);
+  if (version !== undefined) {
+    terminal.out(versionText(version));
+    return 0;
   }
-}
-
-function reportError(error: Error, options: GlobalOptions, terminal: Terminal): number {
-  if (options.json) terminal.out(`${toJson({ error: error.message }, options.pretty ? 4 : 0)}\n`);
-  else terminal.err(`Error: ${error.message}\n`);
-  if (options.debug && error.stack !== undefined) terminal.err(`${error.stack}\n`);
-  return error instanceof UsageError ? exitStatus.usage : exitStatus.failed;
-}
-
-/** `-j` and `-p` are accepted before and after the command's words. */
-function globalOptions(command: Command): GlobalOptions {
-  const values = command.optsWithGlobals() as Partial<GlobalOptions>;
-  const pretty = values.pretty ?? false;
-  return { json: pretty || (values.json ?? false), pretty, debug: values.debug ?? false };
-}
-
-async function contextOf(command: Command, terminal: Terminal): Promise<CommandContext> {
-  const { debug, ...output } = globalOptions(command);
-  return { terminal, output, log: await openLog(debug) };
-}
-
-function addGlobalOptions(command: Command): Command {
-  return command
-    .option('-j, --json', 'print JSON')
-    .option('-p, --pretty', 'print indented JSON')
-    .option('-d, --debug', 'log what happens to standard error');
-}
-
-function createProgram(terminal: Terminal): Command {
-  const program = addGlobalOptions(new Command('tsbpf'))
-    .description('Inspect, explain, relocate and run BPF objects, without root and without Linux.')
-    .version(version(), '-V, --version')
-    .exitOverride()
-    .configureOutput({ writeOut: terminal.out, writeErr: terminal.err })
-    .showHelpAfterError('(add --help for the options)')
-    .addHelpText('after', mainExamples);
-  addInspect(program, terminal);
-  addExplain(program, terminal);
-  addRun(program, terminal);
-  addObject(program, terminal);
-  program
-    .command('version')
-    .description('print the version')
-    .action((_options: unknown, command: Command) => {
-      const text = version();
-      const json = globalOptions(command);
-      terminal.out(
-        json.json ? `${toJson({ version: text }, json.pretty ? 4 : 0)}\n` : `tsbpf v${text}\n`,
-      );
-    });
-  return program;
-}
-
-const mainExamples = `
-Examples:
-  $ tsbpf inspect xdp_counter.o          what is in an object
-  $ tsbpf explain task_walk.o            each CO-RE relocation, in words
-  $ tsbpf run xdp_counter.o --packet ip.bin
-  $ tsbpf -p object image xdp_parser.o   final instructions, as JSON
-`;
-
-function version(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { readonly version: string }).version;
-}
-
-function addInspect(program: Command, terminal: Terminal): void {
-  addGlobalOptions(program.command('inspect'))
-    .description('print the programs, maps, variables and externs of an object')
-    .argument('<object>', 'BPF object file made by clang')
-    .addHelpText('after', '\nExample:\n  $ tsbpf inspect fixtures/v3/xdp_counter.o\n')
-    .action(async (file: string, _options: unknown, command: Command) => {
-      const { inspectCommand } = await import('./commands/inspect.ts');
-      inspectCommand(file, await contextOf(command, terminal));
-    });
-}
-
-function addExplain(program: Command, terminal: Terminal): void {
-  addGlobalOptions(program.command('explain'))
-    .description('explain each CO-RE relocation against target types')
-    .argument('<object>', 'BPF object file made by clang')
-    .addOption(btfOption())
-    .option('--program <name>', 'only this program')
-    .addHelpText('after', explainExamples)
-    .action(async (file: string, options: { btf?: string; program?: string }, command: Command) => {
-      const { explainCommand } = await import('./commands/explain.ts');
-      await explainCommand(file, options, await contextOf(command, terminal));
-    });
-}
-
-const explainExamples = `
-Examples:
-  $ tsbpf explain fixtures/v3/task_walk.o
-  $ tsbpf explain fixtures/v3/task_walk.o --btf /sys/kernel/btf/vmlinux
-`;
-
-function addRun(program: Command, terminal: Terminal): void {
-  addGlobalOptions(program.command('run'))
-    .description('load an object, run a program of it and print what it left in its maps')
-    .argument('<object>', 'BPF object file made by clang')
-    .option('--program <name>', 'program to run (needed where the object has several)')
-    .option('--packet <file|hex>', 'packet for XDP, tc and socket programs')
-    .option('--context <file|hex>', 'context as user space lays it out')
-    .option('--repeat <n>', 'runs in a row', '1')
-    .option('--event <struct>', 'type of the object that ring buffer samples are printed as')
-    .addOption(btfOption())
-    .addOption(
-      new Option('--backend <name>', 'where to run').choices(['vm', 'kernel']).default('vm'),
-    )
-    .addHelpText('after', runExamples)
-    .action(async (file: string, options: RunArguments, command: Command) => {
-      const { runCommand } = await import('./commands/run.ts');
-      await runCommand(file, options, await contextOf(command, terminal));
-    });
-}
-
-const runExamples = `
-Examples:
-  $ tsbpf run fixtures/v3/xdp_counter.o --packet packet.bin
-  $ tsbpf run fixtures/v3/xdp_counter.o --packet 'ffffffffffff 020000000001 0806' --repeat 3
-  $ sudo tsbpf run fixtures/v3/xdp_counter.o --packet packet.bin --backend kernel
-`;
-
-function addObject(program: Command, terminal: Terminal): void {
-  const object = program.command('object').description('work on object files');
-  addGlobalOptions(object.command('image'))
-    .description('print the final instructions of each program, with slots and source lines')
-    .argument('<object>', 'BPF object file made by clang')
-    .addOption(btfOption())
-    .option('--program <name>', 'only this program')
-    .addHelpText('after', '\nExample:\n  $ tsbpf object image fixtures/v3/xdp_parser.o\n')
-    .action(async (file: string, options: { btf?: string; program?: string }, command: Command) => {
-      const { imageCommand } = await import('./commands/image.ts');
-      await imageCommand(file, options, await contextOf(command, terminal));
-    });
-}
-
-function btfOption(): Option {
-  return new Option(
-    '--btf <file>',
-    'target types: raw BTF, or an ELF file with .BTF (default: those of the backend)',
-  );
+  const { runCommandLine } = await import('./program.ts');
+  return runCommandLine(argv, terminal);
 }

@@ -10,14 +10,22 @@ export type CliErrorDetail =
   | { readonly code: 'no-such-type'; readonly name: string }
   | { readonly code: 'no-btf-section' };
 
+/** Names in a sentence that stays one that can be read. */
+const listed = 24;
+
+function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, listed).map(escapeName).join(', ');
+  return names.length > listed ? `${shown} and ${names.length - listed} more` : shown;
+}
+
 export const cliWords: Words<CliErrorDetail> = {
   'unreadable-file': (d) => `read ${quoteName(d.path)}: ${d.reason}`,
   'no-such-program': (d) =>
-    `the object has no program ${quoteName(d.name)}; it has ${d.have.map(escapeName).join(', ') || 'none'}`,
+    `the object has no program ${quoteName(d.name)}; it has ${listNames(d.have) || 'none'}`,
   'which-program': (d) =>
     d.have.length === 0
       ? 'the object has no program to run'
-      : `the object has several programs, name one of them: ${d.have.map(escapeName).join(', ')}`,
+      : `the object has several programs, name one of them: ${listNames(d.have)}`,
   'no-btf-section': () => 'the file has no section .BTF, so no types',
   'no-such-type': (d) => `the object has no type ${quoteName(d.name)} in its BTF`,
 };

@@ -3,6 +3,7 @@
  * Needs Linux, the optional package koffi, and the capabilities that bpf(2) asks for.
  */
 export { createKernelBackend, KernelBackend, type KernelBackendOptions } from './backend.ts';
+export { type KernelBtfInfo, listKernelBtf, readKernelBtf } from './btf-info.ts';
 export { possibleCpuCount } from './cpus.ts';
 export { kernelBtf } from './kernel-btf.ts';
 export { KernelMap } from './map.ts';

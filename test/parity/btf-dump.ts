@@ -50,7 +50,9 @@ interface Output {
 }
 
 function bpftool(args: readonly string[]): Output {
-  const done = spawnSync(launcher, ['bpftool', ...args], { maxBuffer: 1 << 28 });
+  // Circles keep it busy for ever, or overflow its stack.
+  const options = { maxBuffer: 1 << 28, timeout: 5000, killSignal: 'SIGKILL' as const };
+  const done = spawnSync(launcher, ['bpftool', ...args], options);
   return { status: done.status, bytes: new Uint8Array(done.stdout) };
 }
 
@@ -92,7 +94,7 @@ const forms: readonly Form[] = [
 /** How one form of a dump compares. */
 export interface Compared {
   readonly form: string;
-  /** Undefined where bpftool crashed, and there is nothing to compare with. */
+  /** Undefined where bpftool crashed or did not end, and there is nothing to compare with. */
   readonly differences: Differences | undefined;
 }
 

@@ -53,7 +53,7 @@ class Generator {
       for (const int of ints) this.#add(int, int.kind === 'int' ? int.size : 0);
     else this.#useBase(this.#base);
     for (let i = 0; i < this.#count; i++) this.#addRandom();
-    return this.#builder.build();
+    return this.#builder.finish();
   }
 
   #useBase(base: Btf): void {

@@ -162,8 +162,8 @@ static void data(void)
 	opts.indent_level = atoi(word());
 	hex = word();
 	size = strcmp(hex, "-") ? strlen(hex) / 2 : 0;
-	/* Room for libbpf to read past the end, as it does for some members. */
-	bytes = calloc(1, size + 256);
+	/* libbpf looks for zeros past the end, too. */
+	bytes = calloc(1, size + (1 << 24));
 	for (size_t i = 0; i < size; i++)
 		sscanf(hex + 2 * i, "%2hhx", &bytes[i]);
 	answer(btf_dump__dump_type_data(dump, id, bytes, size, &opts));

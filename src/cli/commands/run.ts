@@ -1,10 +1,11 @@
-import { BPF_MAP_TYPE } from '../../abi/bpf.ts';
+import { BPF_MAP_TYPE, BPF_PROG_TYPE } from '../../abi/bpf.ts';
 import type { Backend, BackendMap, TestRunResult } from '../../backend/backend.ts';
 import type { Btf } from '../../btf/btf.ts';
 import { type DataValue, decodeValue } from '../../btf/decode.ts';
 import { resolveType } from '../../btf/graph.ts';
 import type { TypeId } from '../../btf/types.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { quoteName } from '../../errors/quote.ts';
 import { BpfError } from '../../errors.ts';
 import { loadObject } from '../../loader/load.ts';
 import type { MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
@@ -20,6 +21,7 @@ import type { Json } from '../json.ts';
 import { actionName, mapTypeName, progTypeName } from '../names.ts';
 import { renderRun } from '../render/run.ts';
 import { type CommandContext, printReport } from '../terminal.ts';
+import { UsageError } from '../usage.ts';
 
 /** What `tsbpf run` prints: what a program returned and what it left behind. */
 export type RunReport = {
@@ -74,7 +76,26 @@ export type RunOptions = {
   readonly trace: () => readonly string[];
 };
 
-/** Loads the object, runs one of its programs and collects what is in the maps. */
+/** Programs whose test run wants a packet (`bpf_prog_test_run_xdp`, `bpf_prog_test_run_skb`). */
+const needPacket: ReadonlySet<number> = new Set([
+  BPF_PROG_TYPE.XDP,
+  BPF_PROG_TYPE.SOCKET_FILTER,
+  BPF_PROG_TYPE.SCHED_CLS,
+  BPF_PROG_TYPE.SCHED_ACT,
+  BPF_PROG_TYPE.CGROUP_SKB,
+  BPF_PROG_TYPE.SK_SKB,
+  BPF_PROG_TYPE.LWT_IN,
+  BPF_PROG_TYPE.LWT_OUT,
+  BPF_PROG_TYPE.LWT_XMIT,
+  BPF_PROG_TYPE.LWT_SEG6LOCAL,
+  BPF_PROG_TYPE.FLOW_DISSECTOR,
+  BPF_PROG_TYPE.NETFILTER,
+]);
+
+/**
+ * Loads the object, runs one of its programs and collects what is in the maps. Throws a
+ * {@link UsageError} where the program needs a packet and none is given.
+ */
 export function runObject(
   spec: ObjectSpec,
   file: string,
@@ -82,6 +103,12 @@ export function runObject(
   options: RunOptions,
 ): RunReport {
   const program = chooseProgram(spec, options.program);
+  if (options.data === undefined && needPacket.has(program.type ?? 0)) {
+    const words = `${progTypeName(program.type ?? 0)} program ${quoteName(program.name)}`;
+    throw new UsageError(
+      `the ${words} needs a packet: give one with --packet FILE or --packet HEX`,
+    );
+  }
   using object = loadObject(spec, {
     backend,
     targetBtf: options.targetBtf,

@@ -36,7 +36,8 @@ export function renderInspect(report: InspectReport, style: Style): string {
 function renderProgram(program: InspectProgram, style: Style): readonly string[] {
   const facts = [
     program.type ?? style.bad('unknown section name'),
-    program.attach_type,
+    // For most types the attach type has the type's own name and says nothing more.
+    program.attach_type === program.type ? undefined : program.attach_type,
     ...program.flags,
     program.autoload ? undefined : 'no autoload',
     `${program.insns} insns`,
