@@ -25,12 +25,38 @@ const seed = 20_250_101;
 const randomCount = 60;
 const sampleSize = 300;
 
+/** Where we knowingly differ, by the title of the comparison and what it says. */
+const knownDifferences: readonly {
+  readonly title: RegExp;
+  readonly difference: RegExp;
+  readonly reason: string;
+}[] = [
+  {
+    title: /^fixtures\/invalid\/section_(huge|outside)\.o: /,
+    difference: /^bpftool takes it; /,
+    reason: 'bpftool looks at one section alone, we check that all are inside of the file',
+  },
+  {
+    title: /^fixtures\/invalid\/map_hostile_member\.o: json/,
+    difference: /u001b/,
+    reason: 'control characters in names are not escaped by bpftool, which makes it no JSON',
+  },
+  {
+    title: /: compiled$/,
+    difference: /^struct warn_args: /,
+    reason: 'it has a va_list, which is another for x86 than for BPF',
+  },
+];
+
 const runningKernel = '/sys/kernel/btf/vmlinux';
 const kernels = join(projectRoot, '.cache/kernels');
 const fixtures = join(projectRoot, 'fixtures');
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
-function report(title: string, differences: Differences): void {
+function report(title: string, found: Differences): void {
+  const known = knownDifferences.filter((each) => each.title.test(title));
+  const differences = found.filter((each) => !known.some((one) => one.difference.test(each)));
+  if (differences.length < found.length) skip(title, `in part: ${known[0]?.reason}`);
   if (differences.length === 0) {
     counts.passed++;
     console.log(`ok - ${title}`);

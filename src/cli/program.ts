@@ -12,7 +12,7 @@ const exitStatus = { ok: 0, failed: 1, usage: 2 } as const;
 
 type GlobalOptions = OutputOptions & { readonly debug: boolean };
 
-/** What {@link import('./main.ts').main} does for every command line but those for the version. */
+/** What `main` does for every command line but those that ask for the version only. */
 export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
   const output = outputWanted(argv);
   const program = createProgram(terminal, output);
@@ -103,6 +103,7 @@ function createProgram(terminal: Terminal, output: OutputOptions): Command {
   addExplain(program, terminal);
   addRun(program, terminal);
   addObject(program, terminal);
+  addBtf(program, terminal);
   program
     .command('version')
     .description('print the version')
@@ -190,6 +191,35 @@ function addObject(program: Command, terminal: Terminal): void {
       await imageCommand(file, options, await contextOf(command, terminal));
     });
 }
+
+function addBtf(program: Command, terminal: Terminal): void {
+  const btf = program.command('btf').description('dump and list types (BTF)');
+  addGlobalOptions(btf.command('dump'))
+    .description("print types, in bpftool's words and byte for byte as it prints them")
+    .argument('<words...>', 'file FILE | id ID, format raw | c [unsorted], root_id ID')
+    .option('-B, --base-btf <file>', 'types that split BTF goes on')
+    .addHelpText('after', dumpExamples)
+    .action(async (words: readonly string[], options: { baseBtf?: string }, command: Command) => {
+      const { btfDumpCommand } = await import('./commands/btf-dump.ts');
+      await btfDumpCommand(words, options.baseBtf, await contextOf(command, terminal));
+    });
+  addGlobalOptions(btf.command('show'))
+    .alias('list')
+    .description('list the types that the running kernel holds')
+    .addHelpText('after', '\nExample:\n  $ sudo tsbpf btf show\n')
+    .action(async (_options: unknown, command: Command) => {
+      const { btfShowCommand } = await import('./commands/btf-show.ts');
+      await btfShowCommand(await contextOf(command, terminal));
+    });
+}
+
+const dumpExamples = `
+Examples:
+  $ tsbpf btf dump file /sys/kernel/btf/vmlinux format c > vmlinux.h
+  $ tsbpf btf dump file fixtures/v3/demo.o root_id 7
+  $ tsbpf -j btf dump file fixtures/v3/demo.o
+  $ tsbpf btf dump file /sys/kernel/btf/veth -B /sys/kernel/btf/vmlinux
+`;
 
 function btfOption(): Option {
   return new Option(

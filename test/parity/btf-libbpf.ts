@@ -73,14 +73,18 @@ export function compareTypes(file: string, ids: readonly TypeId[]): Differences 
     const text = attempt(ours);
     if (text instanceof BpfError) return expected.startsWith('-') ? [] : [text.message];
     const actual = `0 ${toHex(encodeText(text))}`;
-    return actual === expected ? [] : [`${question}: ${describe(actual, expected)}`];
+    return actual === expected ? [] : [`${question.slice(0, 100)}: ${describe(actual, expected)}`];
   });
 }
 
 function describe(ours: string, theirs: string): string {
+  let at = 0;
+  while (ours[at] === theirs[at]) at++;
+  const first = theirs.indexOf(' ') + 1;
+  const start = first + Math.max(0, ((at - first) & ~1) - 120);
   const text = (answer: string): string => {
-    const [result, hex = ''] = answer.split(' ');
-    return `${result} ${JSON.stringify(Buffer.from(hex, 'hex').toString())}`;
+    const part = Buffer.from(answer.slice(start, at + 80), 'hex').toString();
+    return `${answer.split(' ')[0]} ${JSON.stringify(part)}`;
   };
   return `${text(ours)}, not ${text(theirs)}`;
 }
@@ -123,7 +127,7 @@ export function compareData(file: string, ids: readonly TypeId[], seed: number):
     const ours = new DataDump(btf).print(id, bytes, dataOptions(flags, level));
     const result = ours.problem === undefined ? ours.size : results.get(ours.problem);
     const actual = `${result} ${toHex(encodeText(ours.text))}`;
-    return actual === expected ? [] : [`${question}: ${describe(actual, expected)}`];
+    return actual === expected ? [] : [`${question.slice(0, 100)}: ${describe(actual, expected)}`];
   });
 }
 

@@ -124,7 +124,9 @@ class Generator {
     const size = random.pick(wide ? [8] : [1, 2, 4, 8]);
     const values = Array.from({ length: random.below(4) }, () => ({
       name: random.pick(names),
-      value: wide ? BigInt(random.u32()) << BigInt(random.below(32)) : BigInt(random.u32() >> 1),
+      value: wide
+        ? BigInt(random.u32()) << BigInt(random.below(32))
+        : BigInt(random.u32() >>> (32 - random.pick([7, 15, 31]))),
     }));
     const kind = wide ? ('enum64' as const) : ('enum' as const);
     this.#add({ kind, name: this.#name(), size, signed: random.once(2), values }, size);

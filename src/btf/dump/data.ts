@@ -48,16 +48,18 @@ export interface DataText {
 
 export type DataProblem = 'too-short' | 'invalid' | 'unsupported';
 
-const problems: ReadonlyMap<number, DataProblem> = new Map([
-  [-7, 'too-short'],
-  [-22, 'invalid'],
-  [-95, 'unsupported'],
-]);
-
 /** Results of the printing functions: 0 and more is a size, negative an errno as in libbpf. */
 const tooShort = -7;
 const invalid = -22;
 const unsupported = -95;
+type Failure = typeof tooShort | typeof invalid;
+
+const problems: ReadonlyMap<number, DataProblem> = new Map([
+  [tooShort, 'too-short'],
+  [invalid, 'invalid'],
+  [unsupported, 'unsupported'],
+]);
+
 /** Only from looking for zeros: there is nothing else. */
 const allZero = -61;
 
@@ -85,8 +87,9 @@ const greatestSize = 2 ** 31 - 1;
  *
  * What is zero is left out unless asked for. That includes what libbpf does against better
  * sense, so that texts are the same: a struct inside another counts as zero if its first
- * member does, enumerators above 2^31 are not found in unsigned enums, and after an array of
- * characters the elements of all other arrays are printed as characters, too.
+ * member does, enums in packed structs are 0 where they are not aligned, enumerators above 2^31 are not found in unsigned enums, nothing separates a
+ * negative number that is no enumerator from what follows, and after an array of characters
+ * the bytes in all other arrays are printed as characters, too.
  *
  * Bytes are read in the byte order of the BTF.
  */
@@ -201,7 +204,7 @@ class ValueWriter {
       case BTF_KIND.INT:
         return width !== 0
           ? this.#bitField(type, offset, bitOffset, width)
-          : this.#int(type, id, offset);
+          : this.#int(type, offset);
       case BTF_KIND.FLOAT:
         return this.#float(type, offset);
       case BTF_KIND.PTR:
@@ -317,8 +320,8 @@ class ValueWriter {
     }
   }
 
-  #zeroIf(value: bigint | undefined): number {
-    if (value === undefined) return invalid;
+  #zeroIf(value: bigint | Failure): number {
+    if (typeof value === 'number') return value;
     return value === 0n ? allZero : 0;
   }
 
@@ -393,31 +396,34 @@ class ValueWriter {
     return value;
   }
 
-  /** A bit field; undefined where its type is too wide. */
-  #bits(type: number, offset: number, bitOffset: number, width: number): bigint | undefined {
+  /**
+   * A bit field, or an error. As libbpf: from as many bytes as the type has, so that what a
+   * packed field has beyond these is zero, and with shifts of 64 bits as x86 does them.
+   */
+  #bits(type: number, offset: number, bitOffset: number, width: number): bigint | Failure {
+    if (offset + ((bitOffset + width + 7) >> 3) > this.#bytes.length) return tooShort;
     const size = sizeOrTypeOf(this.#columns, type);
-    if (size > 8) return undefined;
-    const bytes = (bitOffset + width + 7) >> 3;
+    if (size > 8) return invalid;
     const { littleEndian } = this.#columns.btf;
-    const value = this.#number(offset, bytes);
-    const shift = littleEndian ? bitOffset : 8 * bytes - bitOffset - width;
-    return BigInt.asUintN(width, value >> BigInt(shift));
+    const used = littleEndian ? bitOffset + width : 8 * size - bitOffset;
+    const value = this.#number(offset, size) << BigInt((64 - used) & 63);
+    return BigInt.asUintN(64, value) >> BigInt((64 - width) & 63);
   }
 
   #bitField(type: number, offset: number, bitOffset: number, width: number): number {
     const value = this.#bits(type, offset, bitOffset, width);
-    if (value === undefined) return invalid;
+    if (typeof value === 'number') return value;
     this.#emit(`0x${value.toString(16)}`);
     return 0;
   }
 
-  #int(type: number, id: number, offset: number): number {
+  #int(type: number, offset: number): number {
     const size = sizeOrTypeOf(this.#columns, type);
     const value = this.#number(offset, size);
     if (size === 16) this.#emit(`0x${value.toString(16)}`);
     else if (size === 1 && this.#isArrayOfChars) this.#character(type, Number(value));
     else this.#emit(this.#decimal(type, value));
-    return id >= 0 ? 0 : invalid;
+    return 0;
   }
 
   #decimal(type: number, value: bigint): string {
@@ -528,34 +534,36 @@ class ValueWriter {
     return result;
   }
 
-  /** The value of an enum, as it is compared; undefined for odd sizes. */
-  #enumValue(type: number, id: number, offset: number): bigint | undefined {
+  /**
+   * The value of an enum, as it is compared, or an error. libbpf reads one that is not aligned
+   * as a bit field, of no bits.
+   */
+  #enumValue(type: number, id: number, offset: number): bigint | Failure {
     const size = sizeOrTypeOf(this.#columns, type);
-    if (!this.#isAligned(id, offset)) return this.#number(offset, size);
-    return this.#enumNumber(type, this.#number(offset, size));
+    if (this.#isAligned(id, offset)) return this.#enumNumber(type, this.#number(offset, size));
+    if (offset > this.#bytes.length) return tooShort;
+    return size > 8 ? invalid : 0n;
   }
 
-  #enumNumber(type: number, value: bigint): bigint | undefined {
+  #enumNumber(type: number, value: bigint): bigint | Failure {
     const size = sizeOrTypeOf(this.#columns, type);
-    if (size !== 1 && size !== 2 && size !== 4 && size !== 8) return undefined;
+    if (size !== 1 && size !== 2 && size !== 4 && size !== 8) return invalid;
     const signed = flagOf(this.#columns, type) || size === 8;
     return signed ? BigInt.asIntN(8 * size, value) : BigInt.asUintN(8 * size, value);
   }
 
   #enumBitField(type: number, offset: number, bitOffset: number, width: number): number {
     const value = this.#bits(type, offset, bitOffset, width);
-    return this.#enum(type, value === undefined ? undefined : this.#enumNumber(type, value));
+    return this.#enum(type, typeof value === 'number' ? value : this.#enumNumber(type, value));
   }
 
-  #enum(type: number, value: bigint | undefined): number {
-    if (value === undefined) return invalid;
+  #enum(type: number, value: bigint | Failure): number {
+    if (typeof value === 'number') return value;
     const name = this.#enumerator(type, value);
-    if (name >= 0) {
-      this.#sink.name(name);
-      this.#separator();
-    } else {
-      this.#emit(this.#enumText(type, value));
-    }
+    if (name >= 0) this.#sink.name(name);
+    else this.#sink.string(this.#enumText(type, value));
+    // libbpf forgets it behind signed numbers.
+    if (name >= 0 || !flagOf(this.#columns, type)) this.#separator();
     return 0;
   }
 

@@ -8,7 +8,7 @@ import { toHex } from '../../bytes/hex.ts';
 import { quoteName } from '../../errors/quote.ts';
 import { BpfError } from '../../errors.ts';
 import { loadObject } from '../../loader/load.ts';
-import type { MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
+import type { FunctionIndex, MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
 import { openBackend } from '../backends.ts';
 import {
   chooseProgram,
@@ -109,10 +109,11 @@ export function runObject(
       `the ${words} needs a packet: give one with --packet FILE or --packet HEX`,
     );
   }
+  const inMaps = programsInMaps(spec);
   using object = loadObject(spec, {
     backend,
     targetBtf: options.targetBtf,
-    autoload: (each) => each === program || (each.autoload && neededBySlots(spec, each)),
+    autoload: (each) => each === program || (each.autoload && inMaps.has(each.function)),
   });
   const { data, context, repeat } = options;
   const result = object.program(program.name).testRun({ data, context, repeat });
@@ -129,11 +130,10 @@ export function runObject(
   };
 }
 
-/** Prog arrays with static values need their programs loaded too. */
-function neededBySlots(spec: ObjectSpec, program: ProgramSpec): boolean {
-  return spec.maps.some((map) =>
-    map.values.some((value) => value.kind === 'program' && value.program === program.function),
-  );
+/** Programs that prog arrays hold from the start; they must be loaded too. */
+function programsInMaps(spec: ObjectSpec): ReadonlySet<FunctionIndex> {
+  const values = spec.maps.flatMap((map) => map.values);
+  return new Set(values.flatMap((value) => (value.kind === 'program' ? [value.program] : [])));
 }
 
 function describeResult(

@@ -24,6 +24,8 @@ function renderInsn(insn: ImageInsn, style: Style): readonly string[] {
     insn.slot === undefined ? '' : `  ; ${escapeName(insn.slot)}`,
     insn.poisoned === undefined ? '' : `  ; ${style.bad(`poisoned: ${insn.poisoned}`)}`,
   ];
-  lines.push(`${String(insn.index).padStart(6)}: ${insn.disasm}${notes.join('')}`);
+  lines.push(
+    `${String(insn.index).padStart(6)}: ${insn.disasm.replaceAll('\t', ' ')}${notes.join('')}`,
+  );
   return lines;
 }

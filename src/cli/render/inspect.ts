@@ -3,34 +3,39 @@ import type { InspectMap, InspectProgram, InspectReport } from '../commands/insp
 import type { Style } from '../terminal.ts';
 import { columns, indent } from './text.ts';
 
-/** The report as text. */
+/** The report as text. Lists are spread into lists, never into calls: objects can have 100,000 names. */
 export function renderInspect(report: InspectReport, style: Style): string {
   const order = report.byte_order === 'little' ? 'little-endian' : 'big-endian';
   const license = report.license === '' ? 'no license' : `license ${escapeName(report.license)}`;
+  const head = `${style.bold(escapeName(report.file))}: object ${escapeName(report.name)}, ${order}, ${license}`;
+  const { programs, subprograms, maps, externs } = report;
+  const subprogramRows = subprograms.map((fn) => [
+    escapeName(fn.name),
+    escapeName(fn.section),
+    fn.binding,
+    `${fn.insns} insns`,
+  ]);
+  const externRows = externs.map((e) => [escapeName(e.name), e.kind, e.weak ? 'weak' : '']);
   const lines = [
-    `${style.bold(escapeName(report.file))}: object ${escapeName(report.name)}, ${order}, ${license}`,
-    '',
-    style.bold(`programs (${report.programs.length})`),
-    ...report.programs.flatMap((program) => renderProgram(program, style)),
+    head,
+    ...['', style.bold(`programs (${programs.length})`)],
+    ...programs.flatMap((program) => renderProgram(program, style)),
+    ...renderTable('subprograms', subprogramRows, style),
+    ...['', style.bold(`maps (${maps.length})`)],
+    ...maps.flatMap((map) => renderMap(map, style, 2)),
+    ...renderTable('externs', externRows, style),
   ];
-  if (report.subprograms.length > 0) {
-    lines.push('', style.bold(`subprograms (${report.subprograms.length})`));
-    const rows = report.subprograms.map((fn) => [
-      escapeName(fn.name),
-      escapeName(fn.section),
-      fn.binding,
-      `${fn.insns} insns`,
-    ]);
-    lines.push(...indent(columns(rows), 2));
-  }
-  lines.push('', style.bold(`maps (${report.maps.length})`));
-  lines.push(...report.maps.flatMap((map) => renderMap(map, style, 2)));
-  if (report.externs.length > 0) {
-    lines.push('', style.bold(`externs (${report.externs.length})`));
-    const rows = report.externs.map((e) => [escapeName(e.name), e.kind, e.weak ? 'weak' : '']);
-    lines.push(...indent(columns(rows), 2));
-  }
   return `${lines.join('\n')}\n`;
+}
+
+/** A blank line, the title with a count, the rows; nothing where there are none. */
+function renderTable(
+  title: string,
+  rows: readonly (readonly string[])[],
+  style: Style,
+): readonly string[] {
+  if (rows.length === 0) return [];
+  return ['', style.bold(`${title} (${rows.length})`), ...indent(columns(rows), 2)];
 }
 
 function renderProgram(program: InspectProgram, style: Style): readonly string[] {
@@ -67,12 +72,15 @@ function renderMap(map: InspectMap, style: Style, depth: number): readonly strin
     map.numa_node === undefined ? undefined : `numa_node ${map.numa_node}`,
     map.pinning === undefined ? undefined : `pinned ${map.pinning}`,
   ].filter((fact) => fact !== undefined);
+  const typed = map.key !== undefined || map.value !== undefined;
+  const sizes = typed ? style.dim(` (${map.bytes_key} -> ${map.bytes_value} bytes)`) : '';
   const lines = [
-    `${pad}${style.bold(escapeName(map.name))}  ${map.type}  ${key} -> ${value} ${style.dim(`(${map.bytes_key} -> ${map.bytes_value} bytes)`)}`,
+    `${pad}${style.bold(escapeName(map.name))}  ${map.type}  ${key} -> ${value}${sizes}`,
     `${pad}    ${facts.join(', ')}`,
   ];
   if (map.inner !== undefined) {
-    lines.push(`${pad}    inner:`, ...renderMap(map.inner, style, depth + 6));
+    lines.push(`${pad}    inner:`);
+    for (const line of renderMap(map.inner, style, depth + 6)) lines.push(line);
   }
   for (const initial of map.values ?? []) {
     lines.push(`${pad}    [${initial.index}] = ${escapeName(initial.target)}`);
@@ -83,6 +91,5 @@ function renderMap(map: InspectMap, style: Style, depth: number): readonly strin
     variable.type === undefined ? '' : escapeName(variable.type),
     variable.size === 1 ? '1 byte' : `${variable.size} bytes`,
   ]);
-  lines.push(...indent(columns(rows), depth + 4));
-  return lines;
+  return [...lines, ...indent(columns(rows), depth + 4)];
 }

@@ -8,15 +8,15 @@ import { indent } from './text.ts';
 export function renderRun(report: RunReport, style: Style): string {
   const action = report.action === undefined ? '' : ` (${report.action})`;
   const runs = report.repeat === 1 ? '' : `, ${report.repeat} runs of ${report.duration} ns each`;
+  const trace = report.trace.map(escapeName);
+  // Spread into a list, not into a call: a map may have more elements than a call takes arguments.
   const lines = [
     `${style.bold(escapeName(report.program))} (${report.type}) on ${report.backend}: returned ${style.bold(`${report.return_value}${action}`)}${runs}`,
+    ...(report.data_out === undefined ? [] : ['packet', ...hexDump(report.data_out)]),
+    ...(report.ctx_out === undefined ? [] : ['context', ...hexDump(report.ctx_out)]),
+    ...report.maps.flatMap((map) => renderMap(map, style)),
+    ...(trace.length === 0 ? [] : ['trace', ...indent(trace, 2)]),
   ];
-  if (report.data_out !== undefined) lines.push('packet', ...hexDump(report.data_out));
-  if (report.ctx_out !== undefined) lines.push('context', ...hexDump(report.ctx_out));
-  for (const map of report.maps) lines.push(...renderMap(map, style));
-  if (report.trace.length > 0) {
-    lines.push('trace', ...indent(report.trace.map(escapeName), 2));
-  }
   return `${lines.join('\n')}\n`;
 }
 
