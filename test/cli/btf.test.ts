@@ -8,7 +8,7 @@ import { readBtfSections } from '../../src/elf/elf.ts';
 import { fixture, fixturePath } from '../support/fixtures.ts';
 import { tsbpf } from './support.ts';
 
-const path = fixturePath('v3/demo');
+const path = fixturePath('v3/demo.o');
 const btf = parseBtf(readBtfSections(fixture('v3/demo')).btf ?? new Uint8Array());
 
 test('btf dump prints raw text and C', async (t) => {
