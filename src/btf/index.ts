@@ -14,6 +14,10 @@ export { BpfError, type BpfErrorDetail } from '../errors.ts';
 export { type Btf, type ParseBtfOptions, parseBtf } from './btf.ts';
 export { type DataSectionFix, patchDataSections } from './datasec.ts';
 export { type DataValue, decodeValue } from './decode.ts';
+export { type DumpCOptions, dumpC, dumpTypeC, emitTypeDecl } from './dump/c.ts';
+export { type DataOptions, type DataText, dumpTypeData } from './dump/data.ts';
+export { dumpJson, type JsonType } from './dump/json.ts';
+export { type DumpRawOptions, dumpRaw } from './dump/raw.ts';
 export { BtfBuilder, type NewBtfMember, type NewBtfType } from './encode.ts';
 export {
   type BtfExt,
