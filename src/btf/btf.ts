@@ -79,6 +79,32 @@ export class Btf {
   }
 
   /**
+   * The same types with other `bytes`: a copy of {@link bytes} in which only sizes and the like
+   * of the `changed` types differ, no name, kind, count or reference, so that nothing is found
+   * and checked anew.
+   */
+  withBytes(bytes: Uint8Array, changed: readonly TypeId[]): Btf {
+    const { name, base, littleEndian, typeSection, offsets, strings, layout } = this;
+    const words = wordsOf(bytes, typeSection, littleEndian, name);
+    const pointerSize = this.#pointerSize;
+    const copy = new Btf({
+      name,
+      base,
+      littleEndian,
+      pointerSize,
+      bytes,
+      typeSection,
+      words,
+      offsets,
+      strings,
+      layout,
+    });
+    for (const [id, type] of this.#types) copy.#types.set(id, type);
+    for (const id of changed) copy.#types.delete(id);
+    return copy;
+  }
+
+  /**
    * Bytes of a pointer: what the file around the BTF said, else the size of `long` if
    * there is one (libbpf's `determine_ptr_size`), else 8.
    */

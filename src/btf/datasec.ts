@@ -1,5 +1,5 @@
 import { BpfError } from '../errors.ts';
-import { type Btf, parseBtf } from './btf.ts';
+import type { Btf } from './btf.ts';
 import { BTF_KIND, type TypeId } from './types.ts';
 
 /** New size and offsets of one DATASEC, as taken from the symbols of the object. */
@@ -30,8 +30,10 @@ export function patchDataSections(btf: Btf, fixes: readonly DataSectionFix[]): B
     // Three words for each variable: type, offset, size.
     for (const [index, offset] of fix.offsets) write(at + 3 + 3 * index + 1, offset);
   }
-  const { base, name, pointerSize } = btf;
-  return parseBtf(bytes, { base, name, pointerSize });
+  return btf.withBytes(
+    bytes,
+    fixes.map((fix) => fix.id),
+  );
 }
 
 function check(btf: Btf, { id, size, offsets }: DataSectionFix): void {

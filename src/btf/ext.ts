@@ -69,23 +69,27 @@ export function parseBtfExt(
   const reader = new ExtReader(bytes, options.btf, options.name);
   const { func, line, core } = reader.header();
   return {
-    funcInfo: reader.records('func info', func, 8, () => reader.funcInfo()),
-    lineInfo: reader.records('line info', line, 16, () => reader.lineInfo()),
-    coreRelocations: reader.records('CO-RE relocations', core, 16, () => reader.coreRelocation()),
+    funcInfo: reader.records('func info', func, 8, (at) => reader.funcInfo(at)),
+    lineInfo: reader.records('line info', line, 16, (at) => reader.lineInfo(at)),
+    coreRelocations: reader.records('CO-RE relocations', core, 16, (at) =>
+      reader.coreRelocation(at),
+    ),
   };
 }
 
 class ExtReader {
   readonly #cursor: Cursor;
+  readonly #view: DataView;
   readonly #btf: Btf;
   readonly #file: string;
-  /** Access strings are few and repeated: decoded once each. */
-  readonly #accesses = new Map<number, string>();
+  /** Access strings and names of sections are few and repeated: decoded once each. */
+  readonly #decoded = new Map<number, string>();
   #part: 'header' | Part = 'header';
 
   constructor(bytes: Uint8Array, btf: Btf, file: string) {
     const probe = new Cursor(bytes, { littleEndian: true, section: '.BTF.ext' });
     const magic = probe.u16();
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#btf = btf;
     this.#file = file;
     this.#cursor = new Cursor(bytes, {
@@ -113,12 +117,15 @@ class ExtReader {
     return { func, line, core };
   }
 
-  /** One part: records of `read`, by the name of their ELF section. */
+  /**
+   * One part: what `read` makes of the record at each offset, by the name of the ELF section.
+   * That a section's records lie in the part is checked before, so single reads check nothing.
+   */
   records<R>(
     part: Part,
     extent: Extent,
     minimum: number,
-    read: () => R,
+    read: (at: number) => R,
   ): ReadonlyMap<string, readonly R[]> {
     const bySection = new Map<string, R[]>();
     if (extent.length === 0) return bySection;
@@ -127,79 +134,79 @@ class ExtReader {
     if (end > this.#cursor.length) {
       throw this.#error(extent.offset, `its ${extent.length} bytes end after the section`);
     }
-    const cursor = this.#cursor.seek(extent.offset);
-    const size = this.#recordSize(end, minimum);
-    while (cursor.position < end) {
-      const { section, count } = this.#sectionHeader(end, size);
+    const size = this.#recordSize(extent.offset, end, minimum);
+    for (let at = extent.offset + 4; at < end; ) {
+      const count = this.#recordCount(at, end, size);
+      const section = this.#string(at);
       const known = bySection.get(section);
       const records = known ?? [];
       if (known === undefined) bySection.set(section, records);
-      for (let i = 0; i < count; i++) {
-        const next = cursor.position + size;
-        records.push(read());
-        cursor.seek(next);
-      }
+      at += 8;
+      for (const stop = at + count * size; at < stop; at += size) records.push(read(at));
     }
     return bySection;
   }
 
-  funcInfo(): ExtFuncInfo {
-    return { insnOffset: this.#cursor.u32(), type: this.#type() };
+  funcInfo(at: number): ExtFuncInfo {
+    return { insnOffset: this.#u32(at), type: this.#type(at + 4) };
   }
 
   /** The last word: column in bits 0-9, line in the rest. */
-  lineInfo(): ExtLineInfo {
-    const insnOffset = this.#cursor.u32();
-    const fileNameOffset = this.#stringOffset();
-    const lineOffset = this.#stringOffset();
-    const place = this.#cursor.u32();
+  lineInfo(at: number): ExtLineInfo {
+    const insnOffset = this.#u32(at);
+    const fileNameOffset = this.#stringOffset(at + 4);
+    const lineOffset = this.#stringOffset(at + 8);
+    const place = this.#u32(at + 12);
     return { insnOffset, fileNameOffset, lineOffset, line: place >>> 10, column: place & 0x3ff };
   }
 
-  coreRelocation(): ExtCoreRelocation {
-    const insnOffset = this.#cursor.u32();
-    const type = this.#type();
-    const accessOffset = this.#stringOffset();
-    let access = this.#accesses.get(accessOffset);
-    if (access === undefined) {
-      access = this.#btf.string(accessOffset);
-      this.#accesses.set(accessOffset, access);
-    }
-    return { insnOffset, type, access, kind: this.#cursor.u32() };
+  coreRelocation(at: number): ExtCoreRelocation {
+    const insnOffset = this.#u32(at);
+    const type = this.#type(at + 4);
+    return { insnOffset, type, access: this.#string(at + 8), kind: this.#u32(at + 12) };
   }
 
-  #recordSize(end: number, minimum: number): number {
-    const at = this.#cursor.position;
+  #recordSize(at: number, end: number, minimum: number): number {
     if (end - at < 4) throw this.#error(at, 'there is no record size');
-    const size = this.#cursor.u32();
+    const size = this.#u32(at);
     if (size >= minimum && size % 4 === 0) return size;
     throw this.#error(at, `a record size of ${size} (at least ${minimum}, a multiple of 4)`);
   }
 
-  #sectionHeader(end: number, recordSize: number): { section: string; count: number } {
-    const at = this.#cursor.position;
+  /** From the head of a section: its name's offset, number of records. */
+  #recordCount(at: number, end: number, recordSize: number): number {
     if (end - at < 8) throw this.#error(at, 'it ends inside the head of a section');
-    const section = this.#btf.string(this.#stringOffset());
-    const count = this.#cursor.u32();
+    this.#stringOffset(at);
+    const count = this.#u32(at + 4);
     if (count === 0) throw this.#error(at, 'a section without records');
-    if (count * recordSize > end - at - 8) {
-      throw this.#error(at, `${count} records of ${recordSize} bytes do not fit`);
-    }
-    return { section, count };
+    if (count * recordSize <= end - at - 8) return count;
+    throw this.#error(at, `${count} records of ${recordSize} bytes do not fit`);
   }
 
-  #type(): TypeId {
-    const at = this.#cursor.position;
-    const id = this.#cursor.u32();
+  #type(at: number): TypeId {
+    const id = this.#u32(at);
     if (this.#btf.has(id)) return id as TypeId;
     throw this.#error(at, `type ${id} is not in the BTF, which ends at ${this.#btf.endId - 1}`);
   }
 
-  #stringOffset(): number {
-    const at = this.#cursor.position;
-    const offset = this.#cursor.u32();
+  #string(at: number): string {
+    const offset = this.#stringOffset(at);
+    let text = this.#decoded.get(offset);
+    if (text === undefined) {
+      text = this.#btf.string(offset);
+      this.#decoded.set(offset, text);
+    }
+    return text;
+  }
+
+  #stringOffset(at: number): number {
+    const offset = this.#u32(at);
     if (offset < this.#btf.strings.end) return offset;
     throw this.#error(at, `string offset ${offset}, the strings end at ${this.#btf.strings.end}`);
+  }
+
+  #u32(at: number): number {
+    return this.#view.getUint32(at, this.#cursor.littleEndian);
   }
 
   #error(offset: number, problem: string): BpfError {

@@ -81,24 +81,28 @@ function unsupported(
   return new BpfError({ code: 'btf-header', btf, field, value });
 }
 
+type SectionName = 'type' | 'string' | 'layout';
+
 function checkSections(header: BtfHeader, end: number, name: string): void {
-  const sections = [
-    { ...header.types, section: 'type' },
-    { ...header.strings, section: 'string' },
-    ...(header.layout === undefined ? [] : [{ ...header.layout, section: 'layout' }]),
-  ];
-  const refuse = (at: (typeof sections)[number], problem: string): BpfError =>
-    new BpfError({ code: 'btf-section', btf: name, ...at, problem });
-  for (const at of sections) {
-    if (at.offset + at.length > end) throw refuse(at, `ends after the ${end} bytes of the BTF`);
-    const aligned = at.section === 'string' || (at.offset - header.length) % 4 === 0;
-    if (!aligned) throw refuse(at, 'is not aligned to 4 bytes');
-    const other = sections.find((b) => b !== at && overlaps(at, b));
-    if (other !== undefined) throw refuse(at, `overlaps the ${other.section} section`);
-  }
-  if (header.layout !== undefined && header.layout.length % 4 !== 0) {
-    throw refuse({ ...header.layout, section: 'layout' }, 'is not a row of 4-byte records');
-  }
+  const { types, strings, layout } = header;
+  const refuse = (section: SectionName, { offset, length }: Extent, problem: string): BpfError =>
+    new BpfError({ code: 'btf-section', btf: name, section, offset, length, problem });
+  const check = (section: SectionName, at: Extent, next: SectionName, other?: Extent): void => {
+    if (at.offset + at.length > end) {
+      throw refuse(section, at, `ends after the ${end} bytes of the BTF`);
+    }
+    const aligned = section === 'string' || (at.offset - header.length) % 4 === 0;
+    if (!aligned) throw refuse(section, at, 'is not aligned to 4 bytes');
+    if (other !== undefined && overlaps(at, other)) {
+      throw refuse(section, at, `overlaps the ${next} section`);
+    }
+  };
+  check('type', types, 'string', strings);
+  check('type', types, 'layout', layout);
+  check('string', strings, 'layout', layout);
+  if (layout === undefined) return;
+  check('layout', layout, 'type');
+  if (layout.length % 4 !== 0) throw refuse('layout', layout, 'is not a row of 4-byte records');
 }
 
 function overlaps(a: Extent, b: Extent): boolean {

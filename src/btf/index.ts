@@ -14,6 +14,8 @@ export { BpfError, type BpfErrorDetail } from '../errors.ts';
 export { type Btf, type ParseBtfOptions, parseBtf } from './btf.ts';
 export { type DataSectionFix, patchDataSections } from './datasec.ts';
 export { type DataValue, decodeValue } from './decode.ts';
+export { appendBtf } from './dedup/append.ts';
+export { type DedupOptions, type DedupResult, dedupBtf, dedupBtfWithIds } from './dedup/dedup.ts';
 export { type DumpCOptions, dumpC, dumpTypeC, emitTypeDecl } from './dump/c.ts';
 export { type DataOptions, type DataText, dumpTypeData } from './dump/data.ts';
 export { dumpJson, type JsonType } from './dump/json.ts';
@@ -35,6 +37,21 @@ export {
   skipModifiers,
   typeToString,
 } from './graph.ts';
+export {
+  type BtfDetail,
+  type BtfDiff,
+  type BtfTypeChange,
+  type DiffBtfOptions,
+  type DiffedType,
+  type DiffMember,
+  type DiffParam,
+  diffBtf,
+  type NamedKind,
+  type TypeName,
+} from './tools/diff.ts';
+export { type CoreUse, minimalBtf } from './tools/minimal.ts';
+export { findSorted, namedStart, permuteBtf, sortBtf } from './tools/permute.ts';
+export { convertEndianness, type EncodeBtfOptions, encodeBtf } from './tools/reencode.ts';
 export {
   BTF_KIND,
   type BtfArray,

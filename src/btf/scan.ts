@@ -176,14 +176,22 @@ function greatestVariable(words: Uint32Array, start: number, end: number): numbe
  * layout breaks the alignment of types to 4 bytes (libbpf refuses such a kind, too).
  */
 function sizesByKind(layout: Uint8Array | undefined): Uint8Array {
-  const sizes = new Uint8Array(2 * kindLimit).fill(unknownSize);
-  for (const [kind, [once, each]] of knownSizes) sizes.set([once, each], 2 * kind);
-  if (layout === undefined) return sizes;
+  if (layout === undefined) return flatKnownSizes;
+  const sizes = flatKnownSizes.slice();
   for (let kind = knownSizes.size + 1; kind < kindLimit && 4 * kind < layout.length; kind++) {
     const once = layout[4 * kind] as number;
     const each = layout[4 * kind + 1] as number;
     if (once % 4 === 0 && each % 4 === 0) sizes.set([once / 4, each / 4], 2 * kind);
   }
+  return sizes;
+}
+
+/** Made once: for a small object it took as long as the scan. */
+const flatKnownSizes = flattenKnownSizes();
+
+function flattenKnownSizes(): Uint8Array {
+  const sizes = new Uint8Array(2 * kindLimit).fill(unknownSize);
+  for (const [kind, [once, each]] of knownSizes) sizes.set([once, each], 2 * kind);
   return sizes;
 }
 

@@ -1,4 +1,4 @@
-import { decodeText } from '../bytes/text.ts';
+import { decodeText, decodeTextAt } from '../bytes/text.ts';
 import { BpfError } from '../errors.ts';
 import { Flavours, lastSeparator, underscore } from './flavours.ts';
 import { hashName, hashRange, type NameKey } from './name-hash.ts';
@@ -34,8 +34,7 @@ export class StringTable {
   /** The string at an offset; {@link BpfError} `btf-no-string` outside. */
   decode(offset: number): string {
     const level = this.#levelOf(offset);
-    const at = offset - level.start;
-    return decodeText(level.bytes.subarray(at, level.bytes.indexOf(0, at)));
+    return decodeTextAt(level.bytes, offset - level.start);
   }
 
   /** Offset of the first occurrence of every string of all levels; decodes them all. */

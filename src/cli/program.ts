@@ -15,14 +15,16 @@ type GlobalOptions = OutputOptions & { readonly debug: boolean };
 /** What `main` does for every command line but those that ask for the version only. */
 export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
   const output = outputWanted(argv);
-  const program = createProgram(terminal, output);
+  const status: { ok: number; failed: number } = { ...exitStatus };
+  const program = createProgram(terminal, output, status);
   try {
     await program.parseAsync([...argv], { from: 'user' });
-    return exitStatus.ok;
+    return status.ok;
   } catch (error) {
     if (error instanceof CommanderError) return reportUsage(error, output, terminal);
     if (!(error instanceof BpfError) && !(error instanceof UsageError)) throw error;
-    return reportError(error, globalOptions(program), terminal);
+    reportError(error, globalOptions(program), terminal);
+    return error instanceof UsageError ? exitStatus.usage : status.failed;
   }
 }
 
@@ -62,10 +64,9 @@ function printError(message: string, output: OutputOptions, terminal: Terminal):
   else terminal.err(`Error: ${message}\n`);
 }
 
-function reportError(error: Error, options: GlobalOptions, terminal: Terminal): number {
+function reportError(error: Error, options: GlobalOptions, terminal: Terminal): void {
   printError(error.message, options, terminal);
   if (options.debug && error.stack !== undefined) terminal.err(`${error.stack}\n`);
-  return error instanceof UsageError ? exitStatus.usage : exitStatus.failed;
 }
 
 /** `-j` and `-p` are accepted before and after the command's words. */
@@ -87,7 +88,12 @@ function addGlobalOptions(command: Command): Command {
     .option('-d, --debug', 'log what happens to standard error');
 }
 
-function createProgram(terminal: Terminal, output: OutputOptions): Command {
+/** `status` is for commands whose exit statuses mean something else. */
+function createProgram(
+  terminal: Terminal,
+  output: OutputOptions,
+  status: { ok: number; failed: number },
+): Command {
   const program = addGlobalOptions(new Command('tsbpf'))
     .description('Inspect, explain, relocate and run BPF objects, without root and without Linux.')
     .version(versionText({ json: false, pretty: false }).trimEnd(), '-V, --version')
@@ -103,7 +109,8 @@ function createProgram(terminal: Terminal, output: OutputOptions): Command {
   addExplain(program, terminal);
   addRun(program, terminal);
   addObject(program, terminal);
-  addBtf(program, terminal);
+  addBtfTools(addBtf(program, terminal), terminal, status);
+  addGen(program, terminal);
   program
     .command('version')
     .description('print the version')
@@ -192,7 +199,7 @@ function addObject(program: Command, terminal: Terminal): void {
     });
 }
 
-function addBtf(program: Command, terminal: Terminal): void {
+function addBtf(program: Command, terminal: Terminal): Command {
   const btf = program.command('btf').description('dump and list types (BTF)');
   addGlobalOptions(btf.command('dump'))
     .description("print types, in bpftool's words and byte for byte as it prints them")
@@ -211,6 +218,7 @@ function addBtf(program: Command, terminal: Terminal): void {
       const { btfShowCommand } = await import('./commands/btf-show.ts');
       await btfShowCommand(await contextOf(command, terminal));
     });
+  return btf;
 }
 
 const dumpExamples = `
@@ -219,6 +227,71 @@ Examples:
   $ tsbpf btf dump file fixtures/v3/demo.o root_id 7
   $ tsbpf -j btf dump file fixtures/v3/demo.o
   $ tsbpf btf dump file /sys/kernel/btf/veth -B /sys/kernel/btf/vmlinux
+`;
+
+function addBtfTools(
+  btf: Command,
+  terminal: Terminal,
+  status: { ok: number; failed: number },
+): void {
+  addGlobalOptions(btf.command('diff'))
+    .description('compare types by kind and name; exit status 0: same, 1: different, 2: trouble')
+    .argument('<old>', 'raw BTF, or an ELF file with .BTF')
+    .argument('<new>', 'the same')
+    .option('--only-touched <objects...>', 'only types that CO-RE relocations of objects look at')
+    .addHelpText('after', diffExamples)
+    .action(
+      async (old: string, now: string, options: { onlyTouched?: string[] }, command: Command) => {
+        const { btfDiffCommand, diffStatus } = await import('./commands/btf-diff.ts');
+        status.failed = diffStatus.trouble;
+        status.ok = btfDiffCommand([old, now], options, await contextOf(command, terminal));
+      },
+    );
+  addGlobalOptions(btf.command('find'))
+    .description('list the types of a name')
+    .argument('<name>', 'name; * and ? stand for any characters, any one character')
+    .addOption(btfOption())
+    .option('--kind <kind>', 'only this kind: struct, func, …')
+    .addHelpText('after', '\nExample:\n  $ tsbpf btf find "task_*" --kind struct\n')
+    .action(async (name: string, options: { btf?: string; kind?: string }, command: Command) => {
+      const { btfFindCommand } = await import('./commands/btf-find.ts');
+      await btfFindCommand(name, options, await contextOf(command, terminal));
+    });
+}
+
+const diffExamples = `
+Examples:
+  $ tsbpf btf diff vmlinux-6.12.btf vmlinux-6.18.btf
+  $ tsbpf btf diff old.btf /sys/kernel/btf/vmlinux --only-touched fixtures/v3/task_walk.o
+`;
+
+function addGen(program: Command, terminal: Terminal): void {
+  const gen = program.command('gen').description('make files from objects and types');
+  addGlobalOptions(gen.command('min_core_btf'))
+    .description('write the part of target types that CO-RE relocations of objects need')
+    .argument('<input>', 'raw BTF, or an ELF file with .BTF')
+    .argument('<output>', 'file to write raw BTF to')
+    .argument('<objects...>', 'BPF object files made by clang')
+    .option('-B, --base-btf <file>', 'types that split BTF goes on')
+    .addHelpText('after', minCoreExamples)
+    .action(
+      async (
+        input: string,
+        output: string,
+        objects: readonly string[],
+        options: { baseBtf?: string },
+        command: Command,
+      ) => {
+        const { genMinCoreBtfCommand } = await import('./commands/gen-min-core-btf.ts');
+        const files = [input, output, ...objects] as const;
+        genMinCoreBtfCommand(files, options.baseBtf, await contextOf(command, terminal));
+      },
+    );
+}
+
+const minCoreExamples = `
+Example:
+  $ tsbpf gen min_core_btf /sys/kernel/btf/vmlinux min.btf fixtures/v3/task_walk.o
 `;
 
 function btfOption(): Option {

@@ -131,6 +131,20 @@ export type BtfErrorDetail =
       readonly id: number;
       readonly kind: number;
     }
+  | { readonly code: 'btf-permutation'; readonly btf: string; readonly problem: string }
+  | {
+      readonly code: 'btf-dedup-limit';
+      readonly btf: string;
+      /** What there would be too much of: strings in bytes, or steps. */
+      readonly limited: 'strings' | 'work';
+      readonly limit: number;
+    }
+  | {
+      readonly code: 'btf-dedup-kind';
+      readonly btf: string;
+      readonly id: number;
+      readonly kind: number;
+    }
   | { readonly code: 'btf-build'; readonly problem: string };
 
 const typeOf = (d: { readonly id: number; readonly name: string }): string =>
@@ -176,5 +190,13 @@ export const btfWords: Words<BtfErrorDetail> = {
   'btf-dump-limit': (d) => `BTF ${quoteName(d.btf)}: ${limitWords[d.limited](d.limit)}`,
   'btf-dump-kind': (d) =>
     `BTF ${quoteName(d.btf)}: type ${d.id} is of kind ${d.kind}, which has no form in C`,
+  'btf-permutation': (d) =>
+    `BTF ${quoteName(d.btf)}: its types cannot be put in that order: ${d.problem}`,
+  'btf-dedup-limit': (d) =>
+    d.limited === 'strings'
+      ? `BTF ${quoteName(d.btf)}: its names overlap, apart they are longer than ${d.limit} bytes; it cannot be deduplicated`
+      : `BTF ${quoteName(d.btf)}: so many of its types are alike that deduplication takes more than ${d.limit} steps`,
+  'btf-dedup-kind': (d) =>
+    `BTF ${quoteName(d.btf)}: type ${d.id} is of kind ${d.kind}, what it refers to is not known; it cannot be deduplicated`,
   'btf-build': (d) => `build BTF: ${d.problem}`,
 };

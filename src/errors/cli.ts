@@ -4,6 +4,7 @@ import type { Words } from './words.ts';
 /** Errors of finding things by the names that a user gave. */
 export type CliErrorDetail =
   | { readonly code: 'unreadable-file'; readonly path: string; readonly reason: string }
+  | { readonly code: 'unwritable-file'; readonly path: string; readonly reason: string }
   | { readonly code: 'no-such-program'; readonly name: string; readonly have: readonly string[] }
   /** No program was named and the object does not have exactly one. */
   | { readonly code: 'which-program'; readonly have: readonly string[] }
@@ -20,6 +21,7 @@ function listNames(names: readonly string[]): string {
 
 export const cliWords: Words<CliErrorDetail> = {
   'unreadable-file': (d) => `read ${quoteName(d.path)}: ${d.reason}`,
+  'unwritable-file': (d) => `write ${quoteName(d.path)}: ${d.reason}`,
   'no-such-program': (d) =>
     `the object has no program ${quoteName(d.name)}; it has ${listNames(d.have) || 'none'}`,
   'which-program': (d) =>

@@ -15,8 +15,41 @@ export function isMapOfMaps(type: number): boolean {
 /** More members than there are names for: many maps may share one definition of any length. */
 const mostMembers = 32;
 
+/**
+ * The types that definitions are made of, with the ends of the chains of references followed
+ * so far: any number of maps may share one chain, as long as chains may be.
+ */
+export class DefinitionTypes {
+  readonly btf: Btf;
+  readonly #resolved = new Map<TypeId, TypeId>();
+  readonly #sizes = new Map<TypeId, number>();
+
+  constructor(btf: Btf) {
+    this.btf = btf;
+  }
+
+  /** {@link resolveType}, each chain once. */
+  resolve(id: TypeId): TypeId {
+    const known = this.#resolved.get(id);
+    if (known !== undefined) return known;
+    const end = resolveType(this.btf, id);
+    if (end !== id) this.#resolved.set(id, end);
+    return end;
+  }
+
+  /** {@link sizeOf}, each type once. */
+  sizeOf(id: TypeId): number {
+    const known = this.#sizes.get(id);
+    if (known !== undefined) return known;
+    const size = sizeOf(this.btf, id);
+    this.#sizes.set(id, size);
+    return size;
+  }
+}
+
 /** A definition while its members are read, in their order. */
 interface Draft {
+  readonly types: DefinitionTypes;
   readonly btf: Btf;
   readonly name: string;
   readonly isInner: boolean;
@@ -41,13 +74,14 @@ interface Draft {
  * that names map and member.
  */
 export function parseMapDefinition(
-  btf: Btf,
+  types: DefinitionTypes,
   name: string,
   definition: BtfComposite,
   isInner = false,
 ): MapSpec {
   const draft: Draft = {
-    btf,
+    types,
+    btf: types.btf,
     name,
     isInner,
     type: BPF_MAP_TYPE.UNSPEC,
@@ -162,8 +196,8 @@ function readU32(draft: Draft, member: BtfMember): number {
 
 /** The number that a member stands for, unsigned, 64 bits wide. */
 function readNumber(draft: Draft, member: BtfMember): bigint {
-  const { btf } = draft;
-  const id = resolveType(btf, member.type);
+  const { types, btf } = draft;
+  const id = types.resolve(member.type);
   const kind = btf.kindOf(id);
   if (kind === BTF_KIND.ENUM || kind === BTF_KIND.ENUM64) return onlyEnumerator(draft, member, id);
   const target = kind === BTF_KIND.PTR ? (btf.sizeOrTypeOf(id) as TypeId) : id;
@@ -191,7 +225,7 @@ function pointedType(draft: Draft, member: BtfMember): TypeId {
 
 function typeSize(draft: Draft, member: BtfMember, id: TypeId): number {
   try {
-    return sizeOf(draft.btf, id);
+    return draft.types.sizeOf(id);
   } catch (error) {
     if (!(error instanceof BpfError)) throw error;
     const is = typeToString(draft.btf, id);
@@ -228,25 +262,27 @@ function readValues(draft: Draft, member: BtfMember, isLast: boolean): void {
   }
   if (isPrograms) return;
   const name = `${draft.name}.inner`;
-  draft.inner = parseMapDefinition(draft.btf, name, definitionAt(draft.btf, name, element), true);
+  const definition = definitionAt(draft.types, name, element);
+  draft.inner = parseMapDefinition(draft.types, name, definition, true);
 }
 
 /** What the elements of a flexible array of pointers point at. */
 function valuesElement(draft: Draft, member: BtfMember): TypeId {
-  const { btf } = draft;
+  const { types, btf } = draft;
   const array = btf.kindOf(member.type) === BTF_KIND.ARRAY ? btf.type(member.type) : undefined;
   if (array?.kind === 'array' && array.length === 0) {
-    const pointer = resolveType(btf, array.element);
+    const pointer = types.resolve(array.element);
     if (btf.kindOf(pointer) === BTF_KIND.PTR) {
-      return resolveType(btf, btf.sizeOrTypeOf(pointer) as TypeId);
+      return types.resolve(btf.sizeOrTypeOf(pointer) as TypeId);
     }
   }
   throw bad(draft, member.name, { kind: 'values-shape', is: typeToString(btf, member.type) });
 }
 
 /** The struct at `id`, which defines map `name`. */
-export function definitionAt(btf: Btf, name: string, id: TypeId): BtfComposite {
-  const at = resolveType(btf, id);
+export function definitionAt(types: DefinitionTypes, name: string, id: TypeId): BtfComposite {
+  const { btf } = types;
+  const at = types.resolve(id);
   if (btf.kindOf(at) !== BTF_KIND.STRUCT) {
     throw badMap(name, '', { kind: 'not-a-struct', is: typeToString(btf, at) });
   }

@@ -1,8 +1,7 @@
-import type { Btf } from '../btf/btf.ts';
 import type { BtfComposite, BtfDataSection } from '../btf/types.ts';
 import type { ElfSection } from '../elf/elfy.ts';
 import { BpfError } from '../errors.ts';
-import { badMap, definitionAt, parseMapDefinition } from './map-definition.ts';
+import { badMap, DefinitionTypes, definitionAt, parseMapDefinition } from './map-definition.ts';
 import type { MapSpec } from './spec.ts';
 import { dataSectionOf, type ObjectTypes, variableTypeOf } from './variables.ts';
 
@@ -29,7 +28,8 @@ export function readMaps(
   const id = types?.dataSections.get(section.name);
   if (btf === undefined || id === undefined) throw new BpfError({ code: 'maps-without-types' });
   const type = dataSectionOf(btf, id);
-  const maps = type.vars.map((_, index) => readMap(btf, type, index, section.size));
+  const definitions = new DefinitionTypes(btf);
+  const maps = type.vars.map((_, index) => readMap(definitions, type, index, section.size));
   maps.sort((a, b) => a.offset - b.offset);
   checkNames(maps);
   return maps;
@@ -44,12 +44,12 @@ function checkNames(maps: readonly DefinedMap[]): void {
 }
 
 function readMap(
-  btf: Btf,
+  types: DefinitionTypes,
   section: BtfDataSection,
   index: number,
   sectionSize: number,
 ): DefinedMap {
-  const variable = variableTypeOf(btf, section, index);
+  const variable = variableTypeOf(types.btf, section, index);
   const { name, linkage } = variable;
   const { offset = 0, size = 0 } = section.vars[index] ?? {};
   if (name === '') throw badMap(name, '', { kind: 'no-name', index });
@@ -57,11 +57,11 @@ function readMap(
     throw badMap(name, '', { kind: 'outside', offset, size, sectionSize });
   }
   if (linkage !== 'global') throw badMap(name, '', { kind: 'linkage', linkage });
-  const definition = definitionAt(btf, name, variable.type);
+  const definition = definitionAt(types, name, variable.type);
   if (definition.size > size) {
     throw badMap(name, '', { kind: 'cut-off', size: definition.size, have: size });
   }
-  const spec = parseMapDefinition(btf, name, definition);
+  const spec = parseMapDefinition(types, name, definition);
   return {
     spec,
     offset,

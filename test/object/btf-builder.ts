@@ -31,6 +31,10 @@ export class BtfBuilder {
     return this.#add('', BTF_KIND.PTR, 0, target);
   }
 
+  typedef(name: string, target: number): number {
+    return this.#add(name, BTF_KIND.TYPEDEF, 0, target);
+  }
+
   array(element: number, length: number): number {
     const id = this.#add('', BTF_KIND.ARRAY, 0, 0);
     this.#types.u32(element).u32(1).u32(length);

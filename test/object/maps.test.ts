@@ -241,6 +241,39 @@ for (const [title, kind, maps] of refusedVariables) {
   });
 }
 
+test('many maps at the ends of long chains of references', (t) => {
+  let shared: number | undefined;
+  const chain = (btf: BtfBuilder, target: number): number => {
+    let at = target;
+    for (let i = 0; i < 250; i++) at = btf.typedef('t', at);
+    return at;
+  };
+  const share = (btf: BtfBuilder): number => {
+    shared ??= chain(
+      btf,
+      btf.struct('', 1, [
+        ['type', chain(btf, btf.uint(1)), 0],
+        ['max_entries', chain(btf, btf.uint(3)), 0],
+        ['key', btf.ptr(chain(btf, 1)), 0],
+        ['value', btf.ptr(chain(btf, btf.array(1, 5))), 0],
+      ]),
+    );
+    return shared;
+  };
+  const names = Array.from({ length: 10_000 }, (_, i) => `m${i}`);
+  const spec = open(...names.map((name) => ({ name, define: share, size: 1 })));
+  t.deepEqual(
+    spec.maps.map((map) => map.name),
+    names,
+  );
+  t.true(
+    spec.maps.every(
+      ({ type, maxEntries, keySize, valueSize }) =>
+        type === 1 && maxEntries === 3 && keySize === 4 && valueSize === 20,
+    ),
+  );
+});
+
 test('hostile names', (t) => {
   for (const name of ['__proto__', 'constructor', 'a\nb', '\u001b[2J', 'x'.repeat(100_000)]) {
     const [map] = open({ name, define: struct }).maps;

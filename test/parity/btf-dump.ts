@@ -6,6 +6,7 @@ import { authoritiesRoot } from '../../scripts/paths.ts';
 import { type Btf, parseBtf } from '../../src/btf/btf.ts';
 import { dumpCBytes } from '../../src/btf/dump/c.ts';
 import { dumpJson } from '../../src/btf/dump/json.ts';
+import { mergeBtfs } from '../../src/btf/dump/merge.ts';
 import { dumpRawBytes } from '../../src/btf/dump/raw.ts';
 import type { TypeId } from '../../src/btf/types.ts';
 import { encodeText } from '../../src/bytes/text.ts';
@@ -112,6 +113,28 @@ export function compareDumps(
     const theirs = bpftool([...flags, ...on, 'btf', 'dump', 'file', file, ...words, ...rootWords]);
     if (theirs.status === null) return { form: name, differences: undefined };
     const mine = btf instanceof BpfError ? btf : attempt(() => ours(btf, roots));
+    return { form: name, differences: compareOutputs(mine, theirs) };
+  });
+}
+
+/** Every form of the dump of several split BTFs, merged on their base. */
+export function compareMerged(files: readonly string[], baseFile: string): readonly Compared[] {
+  const base = readBtf(baseFile);
+  if (base instanceof BpfError) throw base;
+  const merged = attempt(() =>
+    mergeBtfs(
+      files.map((file) => {
+        const btf = readBtf(file, base);
+        if (btf instanceof BpfError) throw btf;
+        return btf;
+      }),
+    ),
+  );
+  const fileWords = files.flatMap((file) => ['file', file]);
+  return forms.map(({ name, flags, words, ours }) => {
+    const theirs = bpftool([...flags, '-B', baseFile, 'btf', 'dump', ...fileWords, ...words]);
+    if (theirs.status === null) return { form: name, differences: undefined };
+    const mine = merged instanceof BpfError ? merged : attempt(() => ours(merged, undefined));
     return { form: name, differences: compareOutputs(mine, theirs) };
   });
 }

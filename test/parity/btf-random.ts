@@ -1,6 +1,7 @@
 // Random BTF for comparisons: types as compilers make them, but more twisted, with a few
 // names for all of them.
 import { type Btf, parseBtf } from '../../src/btf/btf.ts';
+import { dedupBtf } from '../../src/btf/dedup/dedup.ts';
 import { BtfBuilder, type NewBtfMember, type NewBtfType } from '../../src/btf/encode.ts';
 import { BTF_KIND, type TypeId } from '../../src/btf/types.ts';
 import { Random } from '../fuzz/random.ts';
@@ -18,15 +19,18 @@ const ints: readonly NewBtfType[] = [
   { kind: 'int', name: '__Poly8_t', size: 1 },
 ];
 
-/** A BTF, and one on top of it. */
+/** A BTF, and two on top of it. */
 export function randomBtf(
   seed: number,
   index: number,
-): { readonly base: Uint8Array; readonly split: Uint8Array } {
+): { readonly base: Uint8Array; readonly split: Uint8Array; readonly other: Uint8Array } {
   const random = new Random(seed, index);
-  const base = new Generator(random, undefined).make();
-  const split = new Generator(random, parseBtf(base, { name: 'base' })).make();
-  return { base, split };
+  // Where a base has types twice, it is open which one merging takes.
+  const parsed = dedupBtf(parseBtf(new Generator(random, undefined).make(), { name: 'base' }));
+  const base = parsed.bytes;
+  const split = new Generator(random, parsed).make();
+  const other = new Generator(random, parsed).make();
+  return { base, split, other };
 }
 
 /** Adds types; those that embed others only embed earlier ones, so that no circle has no end. */

@@ -42,10 +42,11 @@ export function writeKfuncs(
 
 /** Functions with a tag on themselves (not on a parameter), in the order of the tags. */
 function taggedFunctions(columns: Columns, tag: Uint8Array): number[] {
-  const { kinds, words, places, strings, count } = columns;
+  const { kinds, words, places, strings } = columns;
   const found: number[] = [];
-  for (let id = 1; id < count; id++) {
-    if (kinds[id] !== BTF_KIND.DECL_TAG) continue;
+  // The engine's search: vmlinux has 205 tags among 126,610 types.
+  const next = (from: number): number => kinds.indexOf(BTF_KIND.DECL_TAG, from);
+  for (let id = next(1); id >= 0; id = next(id + 1)) {
     // Behind the common words: the index of the parameter, -1 for none.
     if (words[(places[id] as number) + 3] !== 0xffffffff) continue;
     const target = sizeOrTypeOf(columns, id);

@@ -63,6 +63,13 @@ const problems: ReadonlyMap<number, DataProblem> = new Map([
 /** Only from looking for zeros: there is nothing else. */
 const allZero = -61;
 
+/** Text and work that each byte of a value may take: one that is deep inside takes most. */
+const textPerByte = 256;
+const stepsPerByte = 64;
+
+const comma = 0x2c;
+const newline = 0x0a;
+
 /** Deepest nesting of a value; structs that contain themselves end here. */
 const depthLimit = 128;
 
@@ -115,7 +122,8 @@ export class DataDump {
    */
   print(id: TypeId, bytes: Uint8Array, options: DataOptions = {}): DataText {
     checkRoots(this.#btf, [id]);
-    this.#sink.cut(0);
+    this.#sink.restart(textPerByte * bytes.length);
+    this.#work.restart(stepsPerByte * bytes.length);
     const shared = {
       columns: this.#columns,
       sink: this.#sink,
@@ -185,15 +193,17 @@ class ValueWriter {
       this.#memberName(name);
       this.#cast(id, true);
     }
-    if (++this.#nesting > depthLimit) throw this.#tooDeep();
+    this.#nest();
     const result = this.#body(id, offset, bitOffset, width);
     this.#nesting--;
     return result < 0 ? result : size;
   }
 
-  #tooDeep(): BpfError {
+  /** Structs and arrays inside one another; a struct that contains itself ends here. */
+  #nest(): void {
+    if (++this.#nesting <= depthLimit) return;
     const btf = this.#columns.btf.name;
-    return new BpfError({ code: 'btf-dump-limit', btf, limited: 'nesting', limit: depthLimit });
+    throw new BpfError({ code: 'btf-dump-limit', btf, limited: 'nesting', limit: depthLimit });
   }
 
   /** What follows name and type. */
@@ -270,12 +280,12 @@ class ValueWriter {
   }
 
   #separator(): void {
-    if (this.#depth > 0) this.#sink.string(',');
+    if (this.#depth > 0) this.#sink.byte(comma);
     this.#newline();
   }
 
   #newline(): void {
-    if (this.#options.compact !== true && this.#depth > 0) this.#sink.string('\n');
+    if (this.#options.compact !== true && this.#depth > 0) this.#sink.byte(newline);
   }
 
   /** Bytes of the value if they are there. Only simple types are checked: the rest is shown in part. */
@@ -297,6 +307,13 @@ class ValueWriter {
     this.#work.charge(1);
     const isListed = this.#isArrayMember && !this.#isArrayOfChars;
     if (this.#options.emitZeroes === true || this.#depth === 0 || isListed) return 0;
+    this.#nest();
+    const result = this.#isZero(id, offset, bitOffset, width);
+    this.#nesting--;
+    return result;
+  }
+
+  #isZero(id: number, offset: number, bitOffset: number, width: number): number {
     const type = this.#resolve(id);
     const kind = this.#columns.kinds[type] as number;
     if (kind === BTF_KIND.INT && width !== 0) {
@@ -355,12 +372,9 @@ class ValueWriter {
   /** The first member alone decides, as in libbpf. */
   #checkZeroFirst(type: number, offset: number): number {
     if (vlenOf(this.#columns, type) === 0) return allZero;
-    if (++this.#nesting > depthLimit) throw this.#tooDeep();
     const member = this.#memberAt(type, 0);
     const at = offset + Math.floor(member.bits / 8);
-    const result = this.#checkZero(member.type, at, member.bits % 8, member.width);
-    this.#nesting--;
-    return result;
+    return this.#checkZero(member.type, at, member.bits % 8, member.width);
   }
 
   /** Member: name, type, offset; with kind_flag the offset's upper 8 bits are a width. */
@@ -419,19 +433,21 @@ class ValueWriter {
 
   #int(type: number, offset: number): number {
     const size = sizeOrTypeOf(this.#columns, type);
-    const value = this.#number(offset, size);
-    if (size === 16) this.#emit(`0x${value.toString(16)}`);
-    else if (size === 1 && this.#isArrayOfChars) this.#character(type, Number(value));
-    else this.#emit(this.#decimal(type, value));
+    if (size === 16) this.#emit(`0x${this.#number(offset, size).toString(16)}`);
+    else if (size === 1 && this.#isArrayOfChars) this.#character(type, this.#bytes[offset] ?? 0);
+    else this.#emit(this.#decimal(type, this.#number(offset, size)));
     return 0;
   }
 
   #decimal(type: number, value: bigint): string {
-    const { words, places } = this.#columns;
-    // Bit 24 of the word behind an integer: it is signed.
-    const signed = ((words[(places[type] as number) + 3] as number) & (1 << 24)) !== 0;
     const size = sizeOrTypeOf(this.#columns, type);
-    return String(signed ? BigInt.asIntN(8 * size, value) : value);
+    return String(this.#isSigned(type) ? BigInt.asIntN(8 * size, value) : value);
+  }
+
+  /** Bit 24 of the word behind an integer. */
+  #isSigned(type: number): boolean {
+    const { words, places } = this.#columns;
+    return ((words[(places[type] as number) + 3] as number) & (1 << 24)) !== 0;
   }
 
   #character(type: number, byte: number): void {
@@ -442,7 +458,8 @@ class ValueWriter {
     } else if (isPrintable(byte)) {
       this.#emit(`'${String.fromCharCode(byte)}'`);
     } else {
-      this.#emit(this.#decimal(type, BigInt(byte)));
+      const isNegative = byte >= 0x80 && this.#isSigned(type);
+      this.#emit(String(isNegative ? byte - 0x100 : byte));
     }
   }
 

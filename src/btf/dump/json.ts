@@ -1,8 +1,10 @@
+import { BpfError } from '../../errors.ts';
 import type { Btf } from '../btf.ts';
 import { BTF_KIND, type TypeId } from '../types.ts';
 import { type Columns, checkRoots, columnsOf, nameOf } from './columns.ts';
 import { intEncodingName, isPlainReference, kindName, linkageName, noName } from './kinds.ts';
 import type { DumpRawOptions } from './raw.ts';
+import { textLimit } from './sink.ts';
 
 /** Plain data; numbers of 64 bits are `bigint`. */
 export type JsonValue =
@@ -35,7 +37,7 @@ export function dumpJson(
 
 /** The types of {@link dumpJson} one by one, which need not be in memory together. */
 export function* jsonTypes(btf: Btf, { roots }: DumpRawOptions = {}): Generator<JsonType, void> {
-  const columns = columnsOf(btf);
+  const columns = { ...columnsOf(btf), names: new Names(btf, textLimit(columnsOf(btf))) };
   if (roots !== undefined) {
     checkRoots(btf, roots);
     for (const id of roots) yield jsonType(columns, id);
@@ -44,19 +46,48 @@ export function* jsonTypes(btf: Btf, { roots }: DumpRawOptions = {}): Generator<
   }
 }
 
-function jsonType(columns: Columns, id: TypeId): JsonType {
+/** Names as strings: most are used more than once. */
+class Names {
+  readonly #btf: Btf;
+  readonly #known = new Map<number, string>([[0, noName]]);
+  readonly #limit: number;
+  #left: number;
+
+  constructor(btf: Btf, limit: number) {
+    this.#btf = btf;
+    this.#limit = limit;
+    this.#left = limit;
+  }
+
+  /** {@link BpfError} `btf-dump-limit` for names of absurd length that are used again and again. */
+  at(offset: number): string {
+    const known = this.#known.get(offset);
+    const name = known ?? this.#btf.string(offset);
+    if (known === undefined) this.#known.set(offset, name);
+    this.#left -= name.length;
+    if (this.#left >= 0) return name;
+    const limit = this.#limit;
+    throw new BpfError({ code: 'btf-dump-limit', btf: this.#btf.name, limited: 'text', limit });
+  }
+}
+
+interface NamedColumns extends Columns {
+  readonly names: Names;
+}
+
+function jsonType(columns: NamedColumns, id: TypeId): JsonType {
   const kind = columns.kinds[id] as number;
   const common = { id, kind: kindName(kind), name: name(columns, nameOf(columns, id)) };
   return id === 0 ? common : { ...common, ...rest(columns, columns.places[id] as number, kind) };
 }
 
-function name({ btf }: Columns, offset: number): string {
-  return offset === 0 ? noName : btf.string(offset);
+function name({ names }: NamedColumns, offset: number): string {
+  return names.at(offset);
 }
 
 /** The members that a kind adds, from the type whose first word is at `place`. */
 function rest(
-  columns: Columns,
+  columns: NamedColumns,
   place: number,
   kind: number,
 ): { readonly [key: string]: JsonValue } {
@@ -115,7 +146,7 @@ function elements(
 }
 
 /** name, type, offset; with kind_flag the offset's upper 8 bits are a width. */
-function members(columns: Columns, place: number): readonly JsonValue[] {
+function members(columns: NamedColumns, place: number): readonly JsonValue[] {
   const { words } = columns;
   const flag = (words[place + 1] as number) >>> 31 === 1;
   return elements(columns, place, 3, (at) => {
@@ -134,7 +165,7 @@ function members(columns: Columns, place: number): readonly JsonValue[] {
  * name, value. bpftool widens unsigned values by their sign: 0xffffffff is
  * 0xffffffffffffffff here, although its text has it right.
  */
-function values32(columns: Columns, place: number): readonly JsonValue[] {
+function values32(columns: NamedColumns, place: number): readonly JsonValue[] {
   const { words } = columns;
   const signed = (words[place + 1] as number) >>> 31 === 1;
   return elements(columns, place, 2, (at) => {
@@ -145,7 +176,7 @@ function values32(columns: Columns, place: number): readonly JsonValue[] {
 }
 
 /** name, lower half of the value, upper half. */
-function values64(columns: Columns, place: number): readonly JsonValue[] {
+function values64(columns: NamedColumns, place: number): readonly JsonValue[] {
   const { words } = columns;
   const signed = (words[place + 1] as number) >>> 31 === 1;
   return elements(columns, place, 3, (at) => {
@@ -156,7 +187,7 @@ function values64(columns: Columns, place: number): readonly JsonValue[] {
 }
 
 /** name, type. */
-function params(columns: Columns, place: number): readonly JsonValue[] {
+function params(columns: NamedColumns, place: number): readonly JsonValue[] {
   const { words } = columns;
   return elements(columns, place, 2, (at) => ({
     name: name(columns, words[at] as number),
@@ -165,7 +196,7 @@ function params(columns: Columns, place: number): readonly JsonValue[] {
 }
 
 /** type, offset, size. */
-function variables(columns: Columns, place: number): readonly JsonValue[] {
+function variables(columns: NamedColumns, place: number): readonly JsonValue[] {
   const { words } = columns;
   return elements(columns, place, 3, (at) => ({
     type_id: words[at] as number,

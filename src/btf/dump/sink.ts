@@ -3,7 +3,7 @@ import { BpfError } from '../../errors.ts';
 import type { Columns } from './columns.ts';
 
 /** Bytes of text that any BTF may give, and bytes for each of its own. Real ones: 1 to 3. */
-const fewestBytes = 1 << 24;
+const fewestBytes = 1 << 22;
 const bytesPerByte = 32;
 
 const newline = 0x0a;
@@ -27,7 +27,8 @@ export class TextSink {
   #at = 0;
   readonly #strings: Uint8Array;
   readonly #btf: string;
-  readonly #limit: number;
+  #limit: number;
+  readonly #ownLimit: number;
   /** Digits of a number, last first. */
   readonly #digits = new Uint8Array(10);
 
@@ -36,7 +37,8 @@ export class TextSink {
     this.#bytes = new Uint8Array(Math.max(256, expected));
     this.#strings = columns.strings;
     this.#btf = columns.btf.name;
-    this.#limit = textLimit(columns);
+    this.#ownLimit = textLimit(columns);
+    this.#limit = this.#ownLimit;
   }
 
   /** Number of bytes so far. */
@@ -109,12 +111,6 @@ export class TextSink {
     this.#at = at;
   }
 
-  /** At most `most` bytes of the name at an offset. */
-  nameStart(offset: number, most: number): void {
-    const end = this.#strings.indexOf(0, offset);
-    this.text(this.#strings.subarray(offset, Math.min(end, offset + most)));
-  }
-
   /** An unsigned number of up to 32 bits. */
   decimal(value: number): void {
     if (value < 10) {
@@ -144,7 +140,24 @@ export class TextSink {
 
   /** Text that is not there yet as bytes. */
   string(text: string): void {
-    this.text(encodeText(text));
+    const start = this.#at;
+    if (start + text.length > this.#bytes.length) this.#grow(text.length);
+    const bytes = this.#bytes;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code >= 0x80) {
+        this.text(encodeText(text));
+        return;
+      }
+      bytes[start + i] = code;
+    }
+    this.#at = start + text.length;
+  }
+
+  /** Empties it; `more` bytes are allowed for what is beside the BTF. */
+  restart(more = 0): void {
+    this.#at = 0;
+    this.#limit = this.#ownLimit + more;
   }
 
   /** Goes back to an earlier {@link length}. */

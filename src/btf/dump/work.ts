@@ -12,12 +12,23 @@ const stepsPerWord = 64;
  */
 export class Work {
   readonly #btf: string;
-  readonly #limit: number;
+  readonly #ownLimit: number;
+  #limit: number;
   #left: number;
 
   constructor({ btf, words, strings }: Columns) {
     this.#btf = btf.name;
-    this.#limit = fewestSteps + stepsPerWord * words.length + strings.length;
+    this.#ownLimit = fewestSteps + stepsPerWord * words.length + strings.length;
+    this.#limit = this.#ownLimit;
+    this.#left = this.#limit;
+  }
+
+  /**
+   * Starts again: the limit is for one dump, of which an object may make many. `more` steps
+   * are allowed for what is beside the BTF.
+   */
+  restart(more = 0): void {
+    this.#limit = this.#ownLimit + more;
     this.#left = this.#limit;
   }
 

@@ -14,7 +14,7 @@ export interface FlatMember {
 const nestingLimit = 32;
 
 /** Members taken out of structs without a name, over all types of one comparison. */
-const takenLimit = 2 ** 22;
+const takenLimit = 2 ** 18;
 
 /**
  * Lists members as C reaches them: those of a member without a name as if they were the
