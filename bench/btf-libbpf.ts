@@ -44,7 +44,7 @@ async function warmRows(bytes: Uint8Array, { quick }: BenchOptions): Promise<rea
   const find = await interleaved(
     () => timeLookups(bytes, list),
     peer && (() => peer.lookup(vmlinux, lookups)),
-    quick ? rounds : { rounds: 7, warmUp: 20 },
+    quick ? rounds : { rounds: 15, warmUp: 20 },
   );
   return [
     { name: 'btf/parse vmlinux/warm', ...parse, peerName: libbpfName, goal: 0.7 },

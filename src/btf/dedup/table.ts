@@ -88,24 +88,30 @@ function wordsHash(words: Uint32Array, start: number, end: number): number {
   return hash;
 }
 
-/** The types that stand for themselves, by their {@link signature}; the newest first. */
+/**
+ * The types that stand for themselves, by their {@link signature}.
+ *
+ * Where several candidates are equivalent to a type, the first found counts. So that this is
+ * the same one as in libbpf, the table is like its hashmap: the newest is first, and whenever
+ * it grows, which it does at the same sizes, the order in each bucket is turned round.
+ */
 export class CandidateTable {
-  readonly #heads: Uint32Array;
+  #heads = new Uint32Array(1);
+  #count = 0;
   readonly #next: Uint32Array;
   readonly #hashes: Int32Array;
 
   /** For ids below `endId`. */
   constructor(endId: number) {
-    this.#heads = new Uint32Array(2 ** Math.ceil(Math.log2(endId + 1)));
     this.#next = new Uint32Array(endId);
     this.#hashes = new Int32Array(endId);
   }
 
   add(hash: number, id: number): void {
-    const head = hash & (this.#heads.length - 1);
+    if (Math.floor(((this.#count + 1) * 4) / 3) > this.#heads.length) this.#grow();
+    this.#count++;
     this.#hashes[id] = hash;
-    this.#next[id] = this.#heads[head] as number;
-    this.#heads[head] = id;
+    this.#link(hash, id);
   }
 
   /** The first type with that hash, 0 if there is none. */
@@ -122,5 +128,23 @@ export class CandidateTable {
     let found = id;
     while (found !== 0 && this.#hashes[found] !== hash) found = this.#next[found] as number;
     return found;
+  }
+
+  #link(hash: number, id: number): void {
+    const head = hash & (this.#heads.length - 1);
+    this.#next[id] = this.#heads[head] as number;
+    this.#heads[head] = id;
+  }
+
+  #grow(): void {
+    const old = this.#heads;
+    this.#heads = new Uint32Array(Math.max(4, 2 * old.length));
+    for (const head of old) {
+      for (let id = head; id !== 0; ) {
+        const next = this.#next[id] as number;
+        this.#link(this.#hashes[id] as number, id);
+        id = next;
+      }
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { BpfError } from '../../errors.ts';
 import type { Btf } from '../btf.ts';
 import { childIds } from '../children.ts';
 import { sizeOf } from '../graph.ts';
@@ -93,7 +94,8 @@ export class Shapes {
   #findSize(id: TypeId): number {
     try {
       return sizeOf(this.btf, id);
-    } catch {
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
       return noSize;
     }
   }

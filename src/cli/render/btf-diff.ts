@@ -105,7 +105,11 @@ function place({ bits_offset, bitfield_size }: MemberReport): string {
   const bits = bits_offset % 8;
   const byte = `byte ${Math.floor(bits_offset / 8)}`;
   if (bitfield_size === undefined) return bits === 0 ? byte : `${byte} bit ${bits}`;
-  return `${byte} bit ${bits} (${bitfield_size} bits)`;
+  return `${byte} bit ${bits} (${bitWords(bitfield_size)})`;
+}
+
+function bitWords(bits: number): string {
+  return bits === 1 ? '1 bit' : `${bits} bits`;
 }
 
 function memberChange(old: MemberReport, now: MemberReport, detail: DetailReport): string {
@@ -117,6 +121,6 @@ function memberChange(old: MemberReport, now: MemberReport, detail: DetailReport
 }
 
 function sizeWords({ bitfield_size, size }: MemberReport): string {
-  if (bitfield_size !== undefined) return `${bitfield_size} bits`;
+  if (bitfield_size !== undefined) return bitWords(bitfield_size);
   return size === undefined ? 'none' : `${size} bytes`;
 }
