@@ -197,6 +197,10 @@ const suites: readonly { readonly name: string; readonly run: () => Counts }[] =
     run: () => counting('node', script('build-fixtures'), '--check'),
   },
   { name: 'parity with libbpf and bpftool', run: () => counting('node', script('parity')) },
+  {
+    name: 'parity of BTF with bpftool and libbpf',
+    run: () => counting('node', script('parity-btf')),
+  },
   { name: 'fuzz', run: () => counting('node', join(projectRoot, 'dist/test/fuzz/fuzz.js')) },
   { name: 'newest Node', run: testsOnNewestNode },
   { name: 'demo in a fresh clone', run: demoInFreshClone },

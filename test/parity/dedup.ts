@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } fr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { authoritiesRoot, projectRoot } from '../../scripts/paths.ts';
-import type { Btf } from '../../src/btf/btf.ts';
+import { type Btf, parseBtf } from '../../src/btf/btf.ts';
 import { appendBtf } from '../../src/btf/dedup/append.ts';
 import { dedupBtf } from '../../src/btf/dedup/dedup.ts';
 import { BpfError } from '../../src/errors.ts';
@@ -56,11 +56,21 @@ export function compareDedup(files: readonly string[], base?: string): Differenc
     if (answer === undefined) return undefined;
     const theirs = new Uint8Array(readFileSync(out));
     const ours = dedupBtf(together(files, base));
+    if (base !== undefined && ours.endId < answer.types) return compareTwice(ours, theirs);
     if (ours.endId !== answer.types) return [`${ours.endId} types, not ${answer.types}`];
     return Buffer.compare(ours.bytes, theirs) === 0 ? [] : ['as many types, but other bytes'];
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/**
+ * libbpf 1.7 looks for typedefs by another hash than the one it files those of the base
+ * under, so it repeats them. We do not: what it leaves must be what we would make of it.
+ */
+function compareTwice(ours: Btf, theirs: Uint8Array): Differences {
+  const again = dedupBtf(parseBtf(theirs, { base: ours.base }));
+  return again.endId === ours.endId ? [] : [`${ours.endId} types, not ${again.endId}`];
 }
 
 function together(files: readonly string[], base: string | undefined): Btf {
