@@ -3,7 +3,7 @@ import { BpfError } from '../../errors.ts';
 /**
  * Steps that a deduplication may take. Types that look alike and are not must be compared
  * pair by pair, so BTF made for the purpose could keep it busy for days; real BTF takes
- * fewer than ten steps for each of its words.
+ * one or two steps for each of its words.
  */
 export class WorkLimit {
   readonly #btf: string;
@@ -12,7 +12,7 @@ export class WorkLimit {
 
   constructor(btf: string, words: number) {
     this.#btf = btf;
-    this.#limit = 2 ** 27 + 64 * words;
+    this.#limit = 2 ** 26 + 64 * words;
     this.#left = this.#limit;
   }
 
