@@ -10,6 +10,7 @@
 // Files are read before the clock starts, results are freed after it stops.
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,6 +148,73 @@ static long long time_lookup(void)
 	return end - start;
 }
 
+static long long time_dedup(void)
+{
+	long long start, end, unused;
+	struct btf *copy = parse(strtok(NULL, " \n"), &unused);
+	struct btf *btf = btf__new_empty();
+	int copies = atoi(strtok(NULL, " \n"));
+
+	for (int i = 0; i < copies; i++)
+		if (btf__add_btf(btf, copy) < 0)
+			die("cannot add BTF", "");
+	start = now();
+	if (btf__dedup(btf, NULL))
+		die("cannot dedup BTF", "");
+	end = now();
+	btf__free(btf);
+	btf__free(copy);
+	return end - start;
+}
+
+/* Where a dump goes: as much memory as it needs, which is counted in the time, as ours is. */
+struct text {
+	char *start;
+	size_t length, room;
+};
+
+static void print_text(void *context, const char *format, va_list arguments)
+{
+	struct text *text = context;
+
+	for (;;) {
+		va_list again;
+		size_t left = text->room - text->length;
+		int length;
+
+		va_copy(again, arguments);
+		length = vsnprintf(text->start + text->length, left, format, again);
+		va_end(again);
+		if ((size_t)length < left) {
+			text->length += length;
+			return;
+		}
+		text->room *= 2;
+		text->start = realloc(text->start, text->room);
+	}
+}
+
+static long long time_c_dump(void)
+{
+	long long start, unused;
+	struct btf *btf = parse(strtok(NULL, " \n"), &unused);
+	struct text text = { .room = 1 << 16 };
+	unsigned int types = btf__type_cnt(btf);
+	struct btf_dump *dump;
+
+	start = now();
+	text.start = malloc(text.room);
+	dump = btf_dump__new(btf, print_text, &text, NULL);
+	for (unsigned int id = 1; id < types; id++)
+		if (btf_dump__dump_type(dump, id))
+			die("cannot dump type", "");
+	start = now() - start;
+	btf_dump__free(dump);
+	btf__free(btf);
+	free(text.start);
+	return start;
+}
+
 static int silent(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	return 0;
@@ -166,6 +234,10 @@ int main(void)
 			printf("%lld\n", time_btf());
 		else if (command && !strcmp(command, "lookup"))
 			printf("%lld\n", time_lookup());
+		else if (command && !strcmp(command, "dedup"))
+			printf("%lld\n", time_dedup());
+		else if (command && !strcmp(command, "cdump"))
+			printf("%lld\n", time_c_dump());
 		else
 			die("unknown command", command ? command : "");
 		fflush(stdout);

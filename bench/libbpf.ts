@@ -66,6 +66,16 @@ export class LibbpfPeer implements Disposable {
     return this.#ask(`lookup ${path} ${count}`);
   }
 
+  /** Nanoseconds to deduplicate so many copies of a raw BTF file, put together before. */
+  dedup(path: string, copies: number): Promise<number> {
+    return this.#ask(`dedup ${path} ${copies}`);
+  }
+
+  /** Nanoseconds to write all types of a freshly parsed BTF as C into memory. */
+  dumpC(path: string): Promise<number> {
+    return this.#ask(`cdump ${path}`);
+  }
+
   [Symbol.dispose](): void {
     this.#child.stdin?.end();
   }

@@ -2,9 +2,11 @@
 // the median of each. Warm samples come after a warm-up in the same process; cold ones are
 // the first of a fresh process.
 
-/** One measurement, ready to print. Times in nanoseconds. */
+/** One measurement, ready to print. */
 export interface Row {
   readonly name: string;
+  /** What is counted; nanoseconds unless said. */
+  readonly unit?: 'bytes';
   readonly ours: number;
   /** What it is compared with; undefined where the peer is not on this machine. */
   readonly peer: number | undefined;

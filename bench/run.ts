@@ -37,6 +37,10 @@ function formatTime(nanoseconds: number): string {
   return `${(nanoseconds / 1_000_000).toFixed(1)} ms`;
 }
 
+function formatBytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
 function verdict(row: Row): string {
   const ratio = ratioOf(row);
   if (row.goal === undefined || ratio === undefined) return '';
@@ -49,10 +53,11 @@ function formatRatio(ratio: number | undefined): string {
 }
 
 function cells(row: Row): readonly string[] {
+  const format = row.unit === 'bytes' ? formatBytes : formatTime;
   return [
     row.name,
-    formatTime(row.ours),
-    row.peer === undefined ? '-' : formatTime(row.peer),
+    format(row.ours),
+    row.peer === undefined ? '-' : format(row.peer),
     row.peerName,
     formatRatio(ratioOf(row)),
     row.goal === undefined ? '' : `≤ ${formatRatio(row.goal)}`,

@@ -11,6 +11,7 @@ for (const stream of [stdout, stderr]) {
 }
 process.exitCode = await main(process.argv.slice(2), {
   out: (text) => void stdout.write(text),
+  outBytes: async (bytes) => (await import('../src/cli/write-bytes.ts')).writeOutput(bytes),
   err: (text) => void stderr.write(text),
   color:
     stdout.isTTY === true &&

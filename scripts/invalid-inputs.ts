@@ -360,7 +360,7 @@ const sources: readonly InvalidInput[] = [
   compiled({
     name: 'undefined_symbol',
     damage: 'a variable nowhere defined',
-    code: 'extern-undeclared',
+    code: 'extern-declaration',
   }),
   compiled({
     name: 'no_exit',

@@ -1,4 +1,5 @@
 import type { Btf } from '../btf/btf.ts';
+import type { TypeId } from '../btf/types.ts';
 import type { ProgramImage } from '../object/image.ts';
 import type { MapSpec } from '../object/spec.ts';
 
@@ -15,17 +16,96 @@ export interface Backend extends Disposable {
   readonly pageSize: number;
   /** Number of CPUs a per-CPU value has copies for. */
   readonly cpuCount: number;
+  /** Facts about the machine that an object may ask for. */
+  readonly host: BackendHost;
+  /** Maps under names of their own, which outlive the objects that made them. */
+  readonly pins: BackendPins;
   createMap(spec: MapSpec, options: CreateMapOptions): BackendMap;
   /** `maps[i]` fills the slots that name map index i; unused ones may be undefined. */
   loadProgram(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): BackendProgram;
   close(): void;
 }
 
+/** What the machine says about itself; each is looked up when first asked for. */
+export interface BackendHost {
+  /** `KERNEL_VERSION(major, minor, patch)` of the running kernel, for `LINUX_KERNEL_VERSION`. */
+  kernelVersion(): number;
+  /** The kernel's configuration as text (`CONFIG_X=y` lines); undefined where it cannot be read. */
+  kconfig(): string | undefined;
+  /**
+   * Addresses of kernel symbols (`/proc/kallsyms`), each once and in the order they are listed;
+   * a name that is not there is not in the result. One call reads the list once.
+   */
+  symbols(names: ReadonlySet<string>): ReadonlyMap<string, readonly bigint[]>;
+  /** Types of the kernel's modules, which stand on the kernel's own. */
+  modules(): readonly ModuleTypes[];
+  /** Whether the kernel can do what an object may depend on; probed. */
+  has(feature: HostFeature): boolean;
+}
+
+/** The types of one kernel module. */
+export interface ModuleTypes {
+  readonly name: string;
+  readonly btf: Btf;
+}
+
+/** bpffs, or the VM's own table of names. */
+export interface BackendPins {
+  /** The map at a path, opened anew under `name`; undefined where there is none. */
+  open(path: string, name: string): PinnedMap | undefined;
+  /** Gives a map a path; an `errno` error `EEXIST` where the path is taken. */
+  pin(path: string, map: BackendMap): void;
+  /** Takes a path away; the map lives on as long as something else holds it. */
+  unpin(path: string): void;
+}
+
+export interface PinnedMap {
+  readonly map: BackendMap;
+  readonly definition: MapDefinition;
+}
+
+/** What a pinned map must share with the map of an object to be used in its place. */
+export type MapDefinition = Pick<
+  MapSpec,
+  'type' | 'keySize' | 'valueSize' | 'maxEntries' | 'flags' | 'extra'
+>;
+
+/**
+ * `cookie`: `bpf_get_attach_cookie`; `syscall-wrapper`: system calls have wrappers
+ * (`ARCH_HAS_SYSCALL_WRAPPER`); `probe-read-kernel`: helpers 113 and 115 exist;
+ * `arg-ctx-tag`: the verifier knows the `arg:ctx` tag; `full-range-imm64`: offsets up to
+ * the end of an arena in an `ld_imm64`; `uprobe-multi`: one link for many uprobes, whose choice
+ * of a process works.
+ */
+export type HostFeature =
+  | 'cookie'
+  | 'syscall-wrapper'
+  | 'probe-read-kernel'
+  | 'arg-ctx-tag'
+  | 'full-range-imm64'
+  | 'uprobe-multi';
+
 export interface CreateMapOptions {
   /** The object's types, for key and value type ids. */
   readonly btf: Btf | undefined;
   /** Template for a map of maps. */
   readonly inner?: BackendMap | undefined;
+  /** The target's struct, for a struct_ops map. */
+  readonly structOps?: StructOpsType | undefined;
+}
+
+/** What a struct_ops map's value is on the target. */
+export interface StructOpsType {
+  /** `struct bpf_struct_ops_NAME`, in the types of the target or of `module`. */
+  readonly valueType: TypeId;
+  readonly module: string | undefined;
+}
+
+/** A member of a struct_ops value that calls a program. */
+export interface StructOpsMember {
+  /** In bytes from the start of the value. */
+  readonly offset: number;
+  readonly program: BackendProgram;
 }
 
 /**
@@ -55,6 +135,13 @@ export interface BackendMap extends Disposable {
   setMap(key: Uint8Array, inner: BackendMap): void;
   /** Stores a program in a prog array. */
   setProgram(key: Uint8Array, program: BackendProgram): void;
+  /**
+   * Gives a struct_ops map its value, in the target's layout; members get their programs.
+   * A map without `BPF_F_LINK` is registered with the kernel by that.
+   */
+  setStructOps(value: Uint8Array, members: readonly StructOpsMember[]): void;
+  /** Writes into an arena, `offset` bytes from its start. */
+  write(offset: number, bytes: Uint8Array): void;
   /** No more updates from user space (`BPF_MAP_FREEZE`). */
   freeze(): void;
   /** A live view of a memory-mappable array's values; the same bytes that programs see. */

@@ -2,6 +2,7 @@ import { encodeText } from '../bytes/text.ts';
 import { Writer } from '../bytes/writer.ts';
 import { BpfError, unreachable } from '../errors.ts';
 import type { Btf } from './btf.ts';
+import { FIELD, fieldsOf } from './fields.ts';
 import { btfMagic, shortHeaderLength } from './header.ts';
 import { BTF_KIND, type BtfKind, type Linkage, type TypeId } from './types.ts';
 
@@ -117,6 +118,18 @@ const kindNumbers: { readonly [K in NewBtfType['kind']]: BtfKind } = {
 
 const linkageNumbers: { readonly [L in Linkage]: number } = { static: 0, global: 1, extern: 2 };
 
+/** How many times longer strings may become that share their ends, which no compiler writes. */
+const growthLimit = 16;
+const growthAllowance = 1 << 20;
+
+/** The BTF that types are copied from, and where its strings have come to. */
+interface Copying {
+  readonly source: Btf;
+  readonly offsets: Map<number, number>;
+  /** Characters that may still be copied. */
+  left: number;
+}
+
 /**
  * Writes BTF type by type. Ids are given in order, so a type may refer to one that comes
  * later by counting from {@link BtfBuilder.nextId}; strings are stored once.
@@ -141,6 +154,7 @@ export class BtfBuilder {
   #baseOffsets: ReadonlyMap<string, number> | undefined;
   #nextId: number;
   #greatestReference = 0;
+  #copying: Copying | undefined;
 
   /** With a base, ids and strings go on where the base's end, and its strings are used. */
   constructor(options: { readonly littleEndian?: boolean; readonly base?: Btf | undefined } = {}) {
@@ -232,6 +246,27 @@ export class BtfBuilder {
     return this.#nextId++ as TypeId;
   }
 
+  /**
+   * Adds a type of another BTF, word for word, its strings among those here and its references
+   * as `rename` says (as they are, if left out); its id. As libbpf's `btf__add_type`.
+   *
+   * Types of a kind that only the layout section of `source` knows cannot be copied, as what
+   * they refer to is not known.
+   */
+  copy(source: Btf, id: TypeId, rename: (id: TypeId) => number = (same) => same): TypeId {
+    const kind = source.kindOf(id);
+    if (kind === BTF_KIND.VOID || kind > BTF_KIND.ENUM64) throw refuse(`a type of kind ${kind}`);
+    const { words, start, end, role } = fieldsOf(source, id);
+    for (let at = start; at < end; at++) {
+      const word = words[at] as number;
+      const what = role(at - start);
+      if (what === FIELD.NAME) this.#types.u32(this.#copyString(source, word));
+      else if (what === FIELD.ID) this.#types.u32(this.#ref(rename(word as TypeId) as TypeId));
+      else this.#types.u32(word);
+    }
+    return this.#nextId++ as TypeId;
+  }
+
   /** The BTF so far. Every id that a type refers to must be there by now. */
   finish(): Uint8Array {
     if (this.#greatestReference >= this.#nextId) {
@@ -244,6 +279,23 @@ export class BtfBuilder {
     out.u16(btfMagic).u8(1).u8(0).u32(shortHeaderLength);
     out.u32(0).u32(types.length).u32(types.length).u32(strings.length);
     return out.bytes(types).bytes(strings).finish();
+  }
+
+  /** Each offset of a source is decoded once; what names that overlap can add up to is limited. */
+  #copyString(source: Btf, offset: number): number {
+    if (offset === 0) return 0;
+    if (this.#copying?.source !== source) {
+      const left = growthLimit * source.strings.end + growthAllowance;
+      this.#copying = { source, offsets: new Map(), left };
+    }
+    const known = this.#copying.offsets.get(offset);
+    if (known !== undefined) return known;
+    const text = source.string(offset);
+    this.#copying.left -= text.length;
+    if (this.#copying.left < 0) throw refuse(`more text than ${source.name} has`);
+    const copied = this.addString(text);
+    this.#copying.offsets.set(offset, copied);
+    return copied;
   }
 
   #composite(type: NewOf<'struct' | 'union'>): void {

@@ -12,6 +12,21 @@
  */
 export { BpfError, type BpfErrorDetail } from '../errors.ts';
 export { type Btf, type ParseBtfOptions, parseBtf } from './btf.ts';
+export {
+  type ComparisonBudget,
+  TypeComparison,
+  type TypeDifference,
+} from './compatible/comparison.ts';
+export { typesEqual } from './compatible/equal.ts';
+export { fieldsCompatible } from './compatible/fields.ts';
+export {
+  findMember,
+  matchMember,
+  namedMembers,
+  typesCompatible,
+  typesMatch,
+} from './compatible/functions.ts';
+export type { FoundMember } from './compatible/search.ts';
 export { type DataSectionFix, patchDataSections } from './datasec.ts';
 export { type DataValue, decodeValue } from './decode.ts';
 export { appendBtf } from './dedup/append.ts';
@@ -19,6 +34,7 @@ export { type DedupOptions, type DedupResult, dedupBtf, dedupBtfWithIds } from '
 export { type DumpCOptions, dumpC, dumpTypeC, emitTypeDecl } from './dump/c.ts';
 export { type DataOptions, type DataText, dumpTypeData } from './dump/data.ts';
 export { dumpJson, type JsonType } from './dump/json.ts';
+export { type DumpJsonTextOptions, dumpJsonBytes } from './dump/json-text.ts';
 export { type DumpRawOptions, dumpRaw } from './dump/raw.ts';
 export { BtfBuilder, type NewBtfMember, type NewBtfType } from './encode.ts';
 export {
@@ -28,6 +44,14 @@ export {
   type ExtLineInfo,
   parseBtfExt,
 } from './ext.ts';
+export { stringOffsets, typeIds } from './fields.ts';
+export {
+  type BtfContents,
+  type BtfFileOptions,
+  type ByteSource,
+  findBtf,
+  parseBtfFile,
+} from './file.ts';
 export {
   alignOf,
   childIds,

@@ -33,7 +33,7 @@ export class StringTable {
 
   /** The string at an offset; {@link BpfError} `btf-no-string` outside. */
   decode(offset: number): string {
-    const level = this.#levelOf(offset);
+    const level = this.levelOf(offset);
     return decodeTextAt(level.bytes, offset - level.start);
   }
 
@@ -51,7 +51,7 @@ export class StringTable {
 
   /** Hash of the essential name (see `essentialName`) at an offset inside the table. */
   hashEssential(offset: number): number {
-    const level = offset >= this.start ? this : this.#levelOf(offset);
+    const level = offset >= this.start ? this : this.levelOf(offset);
     const at = offset - level.start;
     const hash = hashName(level.#view, at);
     return hash >= 0 ? hash : hashRange(level.#view, at, level.#flavourOf(at));
@@ -59,14 +59,14 @@ export class StringTable {
 
   /** Whether the whole name at an offset inside the table is `key`. */
   equals(offset: number, key: NameKey): boolean {
-    const level = offset >= this.start ? this : this.#levelOf(offset);
+    const level = offset >= this.start ? this : this.levelOf(offset);
     const at = offset - level.start;
     return startsWith(level.bytes, at, key.text) && level.bytes[at + key.text.length] === 0;
   }
 
   /** Whether the essential name at an offset inside the table is `key`. */
   equalsEssential(offset: number, key: NameKey): boolean {
-    const level = offset >= this.start ? this : this.#levelOf(offset);
+    const level = offset >= this.start ? this : this.levelOf(offset);
     const at = offset - level.start;
     if (!startsWith(level.bytes, at, key.text)) return false;
     const end = at + key.text.length;
@@ -90,7 +90,8 @@ export class StringTable {
     return this.#flavours.separatorAfter(at);
   }
 
-  #levelOf(offset: number): StringTable {
+  /** The level that holds an offset; {@link BpfError} `btf-no-string` outside. */
+  levelOf(offset: number): StringTable {
     let level: StringTable = this;
     while (offset < level.start && level.base !== undefined) level = level.base;
     if (!Number.isInteger(offset) || offset < 0 || offset >= level.end) {

@@ -1,5 +1,6 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
+import type { EngineChoice } from '../vm/index.ts';
 import { readBtfFile } from './input.ts';
 
 /** A backend for one command, and what the command may ask of it. */
@@ -9,10 +10,14 @@ export interface OpenedBackend extends Disposable {
   readonly trace: () => readonly string[];
 }
 
-/** Starts the VM, with kernel objects laid out by `btf` where given, or opens the kernel. */
+/**
+ * Starts the VM, with kernel objects laid out by `btf` where given and programs run by
+ * `engine`, or opens the kernel.
+ */
 export async function openBackend(
   name: 'vm' | 'kernel',
   btf: Btf | undefined,
+  engine?: EngineChoice,
 ): Promise<OpenedBackend> {
   if (name === 'kernel') {
     const { createKernelBackend } = await import('../kernel/index.ts');
@@ -20,13 +25,23 @@ export async function openBackend(
     return { backend, trace: () => [], [Symbol.dispose]: () => backend.close() };
   }
   const { createVm } = await import('../vm/index.ts');
-  const vm = createVm(btf === undefined ? {} : { targetBtf: btf });
+  const vm = createVm({ targetBtf: btf, engine });
   return { backend: vm, trace: () => vm.trace, [Symbol.dispose]: () => vm.close() };
 }
 
+/**
+ * The types that a user named: a file, or `kernel` for those of the running kernel, from
+ * wherever libbpf would take them (a file of that name is `./kernel`).
+ */
+export async function readTypes(source: string, base?: Btf): Promise<Btf> {
+  if (source !== 'kernel') return readBtfFile(source, base);
+  const { kernelBtf } = await import('../kernel/kernel-btf.ts');
+  return kernelBtf();
+}
+
 /** The target types that a user named, else those built into the VM. */
-export async function chooseBtf(path: string | undefined): Promise<Btf> {
-  if (path !== undefined) return readBtfFile(path);
+export async function chooseBtf(source: string | undefined): Promise<Btf> {
+  if (source !== undefined) return readTypes(source);
   const { builtinBtf } = await import('../vm/index.ts');
   return builtinBtf();
 }

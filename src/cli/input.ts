@@ -1,22 +1,13 @@
-import { readFileSync } from 'node:fs';
-import { type Btf, parseBtf } from '../btf/btf.ts';
 import { fromHex } from '../bytes/hex.ts';
-import { readBtfSections } from '../elf/elf.ts';
-import { BpfError, withContext } from '../errors.ts';
+import { BpfError } from '../errors.ts';
 import { openObject } from '../object/open.ts';
 import type { ObjectSpec, ProgramSpec } from '../object/spec.ts';
+import { readInput } from './files.ts';
 import type { Log } from './log.ts';
 import { UsageError } from './usage.ts';
 
-/** Reads a file; what the operating system says becomes a `BpfError` that names the file. */
-export function readInput(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new BpfError({ code: 'unreadable-file', path, reason }, { cause: error });
-  }
-}
+// Apart, so that commands on types alone load nothing that reads objects.
+export { readBtfFile, readInput } from './files.ts';
 
 /** Opens the object at `path`. */
 export function openObjectFile(path: string, log: Log): ObjectSpec {
@@ -26,27 +17,6 @@ export function openObjectFile(path: string, log: Log): ObjectSpec {
   const facts = { path, bytes: bytes.length, programs: programs.length, maps: maps.length };
   log.debug(facts, 'opened object');
   return spec;
-}
-
-/**
- * Reads types: a raw BTF file, or the `.BTF` section of an ELF file. A split one goes on
- * `base`; a module's own `.BTF.base` comes before it.
- */
-export function readBtfFile(path: string, base?: Btf): Btf {
-  const bytes = readInput(path);
-  return withContext({ file: path }, () => {
-    if (!isElf(bytes)) return parseBtf(bytes, { name: path, base });
-    const sections = readBtfSections(bytes);
-    if (sections.btf === undefined) throw new BpfError({ code: 'no-btf-section' });
-    const pointerSize = bytes[4] === 1 ? 4 : 8; // by the ELF class, as libbpf does
-    const own = sections.base;
-    const on = own === undefined ? base : parseBtf(own, { name: `${path} (.BTF.base)` });
-    return parseBtf(sections.btf, { name: path, base: on, pointerSize });
-  });
-}
-
-function isElf(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 
 /** Bytes given on the command line: hex digits, else the file of that name (`./cafe` is a file). */

@@ -1,3 +1,5 @@
+import { quoteJson } from '../bytes/json-string.ts';
+
 /**
  * What commands print as JSON. 64-bit integers are `bigint` and printed as integers, exact,
  * as bpftool does. Names from objects are keys of a `Map`, never of a plain object.
@@ -20,7 +22,7 @@ export function toJson(value: Json, indent = 0): string {
 }
 
 function write(value: Json, indent: number, depth: number, out: string[]): void {
-  if (typeof value === 'string') out.push(quote(value));
+  if (typeof value === 'string') out.push(quoteJson(value));
   else if (typeof value === 'number') out.push(Number.isFinite(value) ? String(value) : 'null');
   else if (value === null || typeof value !== 'object') out.push(String(value));
   else if (Array.isArray(value)) writeList(value, indent, depth, out);
@@ -61,7 +63,7 @@ function writeObject(
   out.push('{');
   entries.forEach(([key, item], index) => {
     if (index > 0) out.push(',');
-    out.push(lineBreak(indent, depth + 1), quote(key), indent > 0 ? ': ' : ':');
+    out.push(lineBreak(indent, depth + 1), quoteJson(key), indent > 0 ? ': ' : ':');
     write(item, indent, depth + 1, out);
   });
   out.push(lineBreak(indent, depth), '}');
@@ -69,12 +71,4 @@ function writeObject(
 
 function lineBreak(indent: number, depth: number): string {
   return indent > 0 ? `\n${' '.repeat(indent * depth)}` : '';
-}
-
-/** A JSON string; control characters beyond JSON's own (C1, bidirectional marks) are escaped too. */
-function quote(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }

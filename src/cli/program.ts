@@ -171,6 +171,13 @@ function addRun(program: Command, terminal: Terminal): void {
     .addOption(
       new Option('--backend <name>', 'where to run').choices(['vm', 'kernel']).default('vm'),
     )
+    .addOption(
+      new Option('--engine <name>', 'what runs the program in the VM (default: auto)').choices([
+        'interpreter',
+        'jit',
+        'auto',
+      ]),
+    )
     .addHelpText('after', runExamples)
     .action(async (file: string, options: RunArguments, command: Command) => {
       const { runCommand } = await import('./commands/run.ts');
@@ -236,7 +243,7 @@ function addBtfTools(
 ): void {
   addGlobalOptions(btf.command('diff'))
     .description('compare types by kind and name; exit status 0: same, 1: different, 2: trouble')
-    .argument('<old>', 'raw BTF, or an ELF file with .BTF')
+    .argument('<old>', 'raw BTF, an ELF file with .BTF, or kernel')
     .argument('<new>', 'the same')
     .option('--only-touched <objects...>', 'only types that CO-RE relocations of objects look at')
     .addHelpText('after', diffExamples)
@@ -244,7 +251,7 @@ function addBtfTools(
       async (old: string, now: string, options: { onlyTouched?: string[] }, command: Command) => {
         const { btfDiffCommand, diffStatus } = await import('./commands/btf-diff.ts');
         status.failed = diffStatus.trouble;
-        status.ok = btfDiffCommand([old, now], options, await contextOf(command, terminal));
+        status.ok = await btfDiffCommand([old, now], options, await contextOf(command, terminal));
       },
     );
   addGlobalOptions(btf.command('find'))
@@ -269,7 +276,7 @@ function addGen(program: Command, terminal: Terminal): void {
   const gen = program.command('gen').description('make files from objects and types');
   addGlobalOptions(gen.command('min_core_btf'))
     .description('write the part of target types that CO-RE relocations of objects need')
-    .argument('<input>', 'raw BTF, or an ELF file with .BTF')
+    .argument('<input>', 'raw BTF, an ELF file with .BTF, or kernel')
     .argument('<output>', 'file to write raw BTF to')
     .argument('<objects...>', 'BPF object files made by clang')
     .option('-B, --base-btf <file>', 'types that split BTF goes on')
@@ -284,7 +291,7 @@ function addGen(program: Command, terminal: Terminal): void {
       ) => {
         const { genMinCoreBtfCommand } = await import('./commands/gen-min-core-btf.ts');
         const files = [input, output, ...objects] as const;
-        genMinCoreBtfCommand(files, options.baseBtf, await contextOf(command, terminal));
+        await genMinCoreBtfCommand(files, options.baseBtf, await contextOf(command, terminal));
       },
     );
 }
@@ -297,6 +304,6 @@ Example:
 function btfOption(): Option {
   return new Option(
     '--btf <file>',
-    'target types: raw BTF, or an ELF file with .BTF (default: those of the backend)',
+    'target types: raw BTF, an ELF file with .BTF, or kernel for those of the running one (default: those of the backend)',
   );
 }

@@ -1,9 +1,12 @@
+import { decodeText } from '../bytes/text.ts';
 import { type Json, toJson } from './json.ts';
 import type { Log } from './log.ts';
 
 /** Where a command's output goes; tests give their own. */
 export interface Terminal {
   readonly out: (text: string) => void;
+  /** Takes large outputs, and names that are not UTF-8, as they are; `out` is used if left out. */
+  readonly outBytes?: ((bytes: Uint8Array) => Promise<void>) | undefined;
   readonly err: (text: string) => void;
   /** Standard output is a terminal that shows colour (and `NO_COLOR` is not set). */
   readonly color: boolean;
@@ -35,6 +38,12 @@ export interface CommandContext {
   readonly terminal: Terminal;
   readonly output: OutputOptions;
   readonly log: Log;
+}
+
+/** Prints text that is there as bytes. */
+export async function printBytes(terminal: Terminal, bytes: Uint8Array): Promise<void> {
+  if (terminal.outBytes !== undefined) await terminal.outBytes(bytes);
+  else terminal.out(decodeText(bytes));
 }
 
 /** Prints a report as JSON where that was asked for, else through `render`. */

@@ -67,39 +67,6 @@ export function relocationsOf(elf: ElfFile, target: number): readonly Relocation
   return group.map((section) => readRelocations(section, context));
 }
 
-/** Type information in an ELF file of any kind. */
-export interface BtfSections {
-  readonly littleEndian: boolean;
-  /** Contents of `.BTF`. */
-  readonly btf: Uint8Array | undefined;
-  /** Contents of `.BTF.base`: the distilled base of a module's split BTF. */
-  readonly base: Uint8Array | undefined;
-  /** Contents of `.BTF.ext`. */
-  readonly ext: Uint8Array | undefined;
-}
-
-/**
- * Finds the type information of any ELF file: a kernel image, a module, a BPF object, of any
- * machine, class and byte order. Throws a {@link BpfError} where the section table is not
- * sound; sections that are not there are undefined.
- */
-export function readBtfSections(bytes: Uint8Array, options: ReadElfOptions = {}): BtfSections {
-  return inFile(options, () => {
-    const { header, sections } = readSectionTable(bytes);
-    return {
-      littleEndian: header.littleEndian,
-      btf: contentsOf(sections, '.BTF'),
-      base: contentsOf(sections, '.BTF.base'),
-      ext: contentsOf(sections, '.BTF.ext'),
-    };
-  });
-}
-
-function contentsOf(sections: readonly ElfSection[], name: string): Uint8Array | undefined {
-  const section = sections.find((candidate) => candidate.name === name);
-  return section === undefined ? undefined : plainContents(section);
-}
-
 /** The contents of a section that is to be used; a compressed one is refused. */
 export function plainContents(section: ElfSection): Uint8Array {
   if ((section.flags & SHF.COMPRESSED) !== 0) {

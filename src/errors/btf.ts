@@ -1,4 +1,4 @@
-import { quoteName } from './quote.ts';
+import { escapeName, quoteName } from './quote.ts';
 import type { Words } from './words.ts';
 
 /**
@@ -78,6 +78,15 @@ export type BtfErrorDetail =
       readonly name: string;
       readonly limit: number;
     }
+  /** Types nested deeper than `limit`, or in a circle, while comparing them; `type` in words. */
+  | {
+      readonly code: 'btf-nesting';
+      readonly btf: string;
+      readonly type: string;
+      readonly limit: number;
+    }
+  /** Comparing types takes more steps than any real ones need; `type` in words. */
+  | { readonly code: 'btf-compare-limit'; readonly btf: string; readonly type: string }
   | {
       readonly code: 'btf-contains-itself';
       readonly btf: string;
@@ -145,7 +154,85 @@ export type BtfErrorDetail =
       readonly id: number;
       readonly kind: number;
     }
-  | { readonly code: 'btf-build'; readonly problem: string };
+  | { readonly code: 'btf-build'; readonly problem: string }
+  /** Something is asked of a split BTF, and `btf` stands on nothing. */
+  | { readonly code: 'btf-no-base'; readonly btf: string }
+  | {
+      readonly code: 'btf-distill';
+      readonly btf: string;
+      readonly id: number;
+      readonly name: string;
+      readonly problem: string;
+    }
+  /** A split BTF cannot be put on `base`. */
+  | {
+      readonly code: 'btf-relocate';
+      readonly btf: string;
+      readonly base: string;
+      readonly fault: BtfRelocateFault;
+    }
+  /** A file without usable types. */
+  | { readonly code: 'btf-file'; readonly file: string; readonly fault: BtfFileFault };
+
+/** Why a split BTF cannot be put on another base; ids are those of the distilled base. */
+export type BtfRelocateFault =
+  | { readonly kind: 'same-base' }
+  | { readonly kind: 'not-distilled'; readonly id: number; readonly name: string }
+  | { readonly kind: 'missing'; readonly type: string; readonly size: number }
+  /** `ids` are of two candidates in the base. */
+  | { readonly kind: 'ambiguous'; readonly type: string; readonly ids: readonly [number, number] }
+  | { readonly kind: 'other-kind'; readonly type: string; readonly found: string }
+  | { readonly kind: 'unknown-kind'; readonly id: number; readonly number: number }
+  | { readonly kind: 'string'; readonly text: string }
+  | { readonly kind: 'work'; readonly limit: number };
+
+function relocateFault(fault: BtfRelocateFault): string {
+  switch (fault.kind) {
+    case 'same-base':
+      return 'it stands there already';
+    case 'not-distilled':
+      return `its base is not a distilled one: type ${fault.id} (${quoteName(fault.name)}) has no name, or is of a kind that those do not have`;
+    case 'missing':
+      return `no type there is ${escapeName(fault.type)} (of ${fault.size} bytes where it is embedded or its name is not unique)`;
+    case 'ambiguous':
+      return `${escapeName(fault.type)} may be type ${fault.ids[0]} or type ${fault.ids[1]}, of the same name and size`;
+    case 'other-kind':
+      return `${escapeName(fault.type)} is a ${fault.found} there`;
+    case 'unknown-kind':
+      return `type ${fault.id} is of kind ${fault.number}, what it refers to is not known`;
+    case 'string':
+      return `its name ${quoteName(fault.text)} is in the distilled base, but not the name of a type`;
+    case 'work':
+      return `so many types have the same names that finding them takes more than ${fault.limit} steps`;
+  }
+}
+
+/** What is wrong with a file whose types are wanted. */
+export type BtfFileFault =
+  | { readonly kind: 'no-section' }
+  /** To be unpacked first: compressed, or (`kernelImage`) an image that starts a machine. */
+  | { readonly kind: 'packed'; readonly format: string; readonly kernelImage: boolean }
+  /** The section is described, but its contents are in another file (`SHT_NOBITS`). */
+  | { readonly kind: 'no-contents'; readonly section: string }
+  | { readonly kind: 'compressed-section'; readonly section: string }
+  | { readonly kind: 'damaged'; readonly problem: string };
+
+function fileFault(fault: BtfFileFault): string {
+  switch (fault.kind) {
+    case 'no-section':
+      return 'has no section .BTF, so no types; objects are built with -g, kernels with CONFIG_DEBUG_INFO_BTF';
+    case 'packed':
+      return fault.kernelImage
+        ? `is a kernel image (${fault.format}), which holds its vmlinux packed; take that out with scripts/extract-vmlinux of the kernel's source, or take /sys/kernel/btf/vmlinux of a machine that runs it`
+        : `is compressed (${fault.format}); unpack it first`;
+    case 'no-contents':
+      return `has only the outline of its ${fault.section}, as files of debug symbols do; take the file that they were split from`;
+    case 'compressed-section':
+      return `has a compressed ${fault.section}; unpack it with 'objcopy --decompress-debug-sections'`;
+    case 'damaged':
+      return `is a damaged ELF file: ${fault.problem}`;
+  }
+}
 
 const typeOf = (d: { readonly id: number; readonly name: string }): string =>
   d.name === '' ? `type ${d.id}` : `type ${d.id} (${quoteName(d.name)})`;
@@ -179,6 +266,10 @@ export const btfWords: Words<BtfErrorDetail> = {
     `BTF ${quoteName(d.btf)} has no string at offset ${d.offset}, its strings end at ${d.end}`,
   'btf-reference-chain': (d) =>
     `BTF ${quoteName(d.btf)}: ${typeOf(d)} leads through more than ${d.limit} references, or in a circle`,
+  'btf-nesting': (d) =>
+    `BTF ${quoteName(d.btf)}: ${escapeName(d.type)} is nested deeper than ${d.limit} levels or in a circle`,
+  'btf-compare-limit': (d) =>
+    `BTF ${quoteName(d.btf)}: ${escapeName(d.type)} takes too many comparisons; too many of its members have no name, or the same`,
   'btf-contains-itself': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} contains itself`,
   'btf-no-size': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} is a ${d.kind} and has no size`,
   'btf-too-large': (d) => `BTF ${quoteName(d.btf)}: ${typeOf(d)} is larger than 4 GiB`,
@@ -199,4 +290,11 @@ export const btfWords: Words<BtfErrorDetail> = {
   'btf-dedup-kind': (d) =>
     `BTF ${quoteName(d.btf)}: type ${d.id} is of kind ${d.kind}, what it refers to is not known; it cannot be deduplicated`,
   'btf-build': (d) => `build BTF: ${d.problem}`,
+  'btf-no-base': (d) =>
+    `BTF ${quoteName(d.btf)} stands on no base; give the BTF that it was made on, such as the kernel's vmlinux`,
+  'btf-distill': (d) =>
+    `BTF ${quoteName(d.btf)}: its base cannot be distilled: ${typeOf(d)} ${d.problem}`,
+  'btf-relocate': (d) =>
+    `BTF ${quoteName(d.btf)} cannot be put on ${quoteName(d.base)}: ${relocateFault(d.fault)}`,
+  'btf-file': (d) => `${quoteName(d.file)} ${fileFault(d.fault)}`,
 };

@@ -8,8 +8,7 @@ export type CliErrorDetail =
   | { readonly code: 'no-such-program'; readonly name: string; readonly have: readonly string[] }
   /** No program was named and the object does not have exactly one. */
   | { readonly code: 'which-program'; readonly have: readonly string[] }
-  | { readonly code: 'no-such-type'; readonly name: string }
-  | { readonly code: 'no-btf-section' };
+  | { readonly code: 'no-such-type'; readonly name: string };
 
 /** Names in a sentence that stays one that can be read. */
 const listed = 24;
@@ -28,6 +27,5 @@ export const cliWords: Words<CliErrorDetail> = {
     d.have.length === 0
       ? 'the object has no program to run'
       : `the object has several programs, name one of them: ${listNames(d.have)}`,
-  'no-btf-section': () => 'the file has no section .BTF, so no types',
   'no-such-type': (d) => `the object has no type ${quoteName(d.name)} in its BTF`,
 };

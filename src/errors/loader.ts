@@ -18,6 +18,24 @@ export type LoaderErrorDetail =
     }
   /** A static value of a map of maps names a map that the object does not have. */
   | { readonly code: 'slot-without-map'; readonly map: string; readonly index: number }
+  /** A map of that path exists, but is another kind of map than the object defines. */
+  | {
+      readonly code: 'pinned-map-differs';
+      readonly map: string;
+      readonly path: string;
+      /** Both definitions, property by property. */
+      readonly rows: readonly {
+        readonly what: string;
+        readonly wanted: string;
+        readonly found: string;
+      }[];
+    }
+  /** A map asks for pinning under a name that cannot be a file's. */
+  | { readonly code: 'pin-name'; readonly map: string }
+  /** A map that is not a struct of callbacks was to be registered as one. */
+  | { readonly code: 'no-struct-ops'; readonly map: string }
+  /** A map that the object has, but that was not to be made. */
+  | { readonly code: 'map-not-created'; readonly name: string }
   | { readonly code: 'object-closed' };
 
 export const loaderWords: Words<LoaderErrorDetail> = {
@@ -31,8 +49,26 @@ export const loaderWords: Words<LoaderErrorDetail> = {
     `slot ${d.index} of map ${quoteName(d.map)} wants program ${quoteName(d.function)}, which was not loaded`,
   'slot-without-map': (d) =>
     `slot ${d.index} of map ${quoteName(d.map)} wants a map that the object does not have`,
+  'pinned-map-differs': (d) =>
+    `the map at ${quoteName(d.path)} is not one like ${quoteName(d.map)}; change the definition, or remove what is there:${table(d.rows)}`,
+  'pin-name': (d) =>
+    `map ${quoteName(d.map)} cannot be pinned under its name, which is no plain file name`,
+  'no-struct-ops': (d) => `map ${quoteName(d.map)} is no struct of callbacks (struct_ops)`,
+  'map-not-created': (d) => `map ${quoteName(d.name)} was not made; it needs autocreate to be on`,
   'object-closed': () => 'the object was closed',
 };
+
+/** Two columns, the rows that differ marked. */
+function table(
+  rows: Extract<LoaderErrorDetail, { readonly code: 'pinned-map-differs' }>['rows'],
+): string {
+  const line = (what: string, wanted: string, found: string, mark: string): string =>
+    `\n  ${what.padEnd(12)}${wanted.padEnd(20)}${found}${mark}`;
+  const body = rows.map((row) =>
+    line(row.what, row.wanted, row.found, row.wanted === row.found ? '' : '  (differs)'),
+  );
+  return line('', 'object', 'pinned', '') + body.join('');
+}
 
 function list(names: readonly string[]): string {
   return names.map(escapeName).join(', ') || 'none';

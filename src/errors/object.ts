@@ -42,6 +42,57 @@ export type InitialValueFault =
   | { readonly kind: 'key-size'; readonly map: string; readonly keySize: number }
   | { readonly kind: 'duplicate'; readonly map: string; readonly index: number };
 
+/** What is wrong with a relocation in a section of struct_ops structs. Offsets in bytes. */
+export type StructOpsFault =
+  | { readonly kind: 'not-a-struct'; readonly is: string }
+  | { readonly kind: 'anonymous' }
+  | {
+      readonly kind: 'outside';
+      readonly offset: number;
+      readonly size: number;
+      readonly sectionSize: number;
+    }
+  | { readonly kind: 'no-member'; readonly offset: number; readonly symbol: string }
+  | { readonly kind: 'not-a-callback'; readonly member: string; readonly is: string }
+  | { readonly kind: 'not-a-function'; readonly member: string; readonly symbol: string }
+  | {
+      readonly kind: 'program-type';
+      readonly member: string;
+      readonly program: string;
+      readonly section: string;
+    };
+
+/** What is wrong with a jump table. Offsets and sizes in bytes. */
+export type JumpTableFault =
+  | { readonly kind: 'jump-table-size'; readonly size: number }
+  | { readonly kind: 'jump-table-alignment'; readonly offset: number }
+  | {
+      readonly kind: 'jump-table-target';
+      readonly index: number;
+      readonly target: bigint;
+      readonly start: number;
+      readonly end: number;
+    }
+  | { readonly kind: 'jump-table-total'; readonly limit: number };
+
+/** What is wrong with an `extern` declaration. */
+export type ExternFault =
+  | { readonly kind: 'no-type' }
+  | { readonly kind: 'no-section' }
+  | { readonly kind: 'kconfig-function' }
+  | { readonly kind: 'kconfig-type'; readonly is: string }
+  | { readonly kind: 'kconfig-size'; readonly is: string; readonly reason: string }
+  | { readonly kind: 'kconfig-unused' };
+
+/** What is wrong with the target that a section name gives. */
+export type AttachTargetFault =
+  | { readonly kind: 'kprobe' }
+  | { readonly kind: 'uprobe' }
+  | { readonly kind: 'uprobe-function' }
+  | { readonly kind: 'return-offset'; readonly offset: bigint }
+  | { readonly kind: 'usdt' }
+  | { readonly kind: 'tracepoint' };
+
 /** What is wrong with a function symbol. Offsets and sizes in bytes. */
 export type FunctionFault =
   | { readonly kind: 'alignment'; readonly offset: number; readonly size: number }
@@ -68,7 +119,8 @@ export type CodeRelocationFault =
       readonly offset: number;
       readonly size: number;
     }
-  | { readonly kind: 'section'; readonly section: string };
+  | { readonly kind: 'section'; readonly section: string }
+  | JumpTableFault;
 
 /** Errors of making an object specification from an ELF file, and of editing one. */
 export type ObjectErrorDetail =
@@ -114,10 +166,30 @@ export type ObjectErrorDetail =
     }
   | { readonly code: 'stray-call'; readonly offset: number }
   | {
-      readonly code: 'extern-undeclared';
+      readonly code: 'extern-declaration';
       readonly name: string;
-      readonly fault: 'no-type' | 'no-section';
+      readonly fault: ExternFault;
     }
+  | { readonly code: 'struct-ops-without-types'; readonly section: string }
+  | {
+      readonly code: 'struct-ops';
+      readonly section: string;
+      /** The variable; empty where the fault is not in one. */
+      readonly variable: string;
+      readonly fault: StructOpsFault;
+    }
+  | {
+      readonly code: 'struct-ops-relocation';
+      readonly section: string;
+      /** In bytes from the start of the section. */
+      readonly offset: number;
+      readonly symbol: string;
+    }
+  | { readonly code: 'several-arenas'; readonly first: string; readonly second: string }
+  | { readonly code: 'arena-missing'; readonly section: string }
+  | { readonly code: 'attach-target'; readonly section: string; readonly fault: AttachTargetFault }
+  | { readonly code: 'section-handler'; readonly name: string }
+  | { readonly code: 'name-taken'; readonly what: 'program'; readonly name: string }
   | { readonly code: 'ext-offset'; readonly offset: number }
   | { readonly code: 'core-kind'; readonly kind: number }
   | {
@@ -143,7 +215,7 @@ export const objectWords: Words<ObjectErrorDetail> = {
   'duplicate-section': (d) => `two sections are called ${quoteName(d.section)}`,
   'version-size': (d) => `section 'version' has ${d.size} bytes, expected a 32-bit number`,
   'data-too-large': (d) =>
-    `the .bss sections up to ${quoteName(d.section)} take ${d.size} bytes, more than the ${d.limit} that can be allocated`,
+    `the data sections without contents up to ${quoteName(d.section)} take ${d.size} bytes, more than the ${d.limit} that can be allocated`,
   'datasec-without-section': (d) =>
     `the types describe the data section ${quoteName(d.section)}, which the object does not have`,
   'datasec-variable': (d) =>
@@ -160,7 +232,24 @@ export const objectWords: Words<ObjectErrorDetail> = {
   'code-relocation': (d) => `relocation against ${quoteName(d.symbol)} ${codeFault(d.fault)}`,
   'stray-call': (d) =>
     `the call goes to offset ${d.offset} of the section, where no function starts`,
-  'extern-undeclared': (d) => `extern ${quoteName(d.name)} ${externFault(d.fault)}`,
+  'extern-declaration': (d) => `extern ${quoteName(d.name)} ${externFault(d.fault)}`,
+  'struct-ops-without-types': (d) =>
+    `section ${quoteName(d.section)} holds structs of callbacks, but the object has no types for them; compile with -g`,
+  'struct-ops': (d) =>
+    `variable ${quoteName(d.variable)} of ${quoteName(d.section)} ${structOpsFault(d.fault)}`,
+  'struct-ops-relocation': (d) =>
+    `the relocation against ${quoteName(d.symbol)} at offset ${d.offset} of ${quoteName(d.section)} is in none of its variables`,
+  'several-arenas': (d) =>
+    `maps ${quoteName(d.first)} and ${quoteName(d.second)} are both arenas; an object can have one`,
+  'arena-missing': (d) =>
+    `section ${quoteName(d.section)} holds variables of an arena, but the object defines none; add a map of type BPF_MAP_TYPE_ARENA to '.maps'`,
+  'attach-target': (d) => `section ${quoteName(d.section)} ${attachTargetFault(d.fault)}`,
+  'section-handler': (d) =>
+    `a section handler cannot be called ${quoteName(d.name)}; give it a name such as 'mine', 'mine+' or 'mine/'`,
+  'name-taken': (d) =>
+    d.name === ''
+      ? `a ${d.what} needs a name`
+      : `there already is a ${d.what} ${quoteName(d.name)}; choose another name`,
   'ext-offset': (d) => `a record of '.BTF.ext' is for offset ${d.offset}, not a multiple of 8`,
   'core-kind': (d) => `a CO-RE relocation is of the unknown kind ${d.kind}`,
   'no-such-name': (d) => `there is no ${d.what} ${quoteName(d.name)}; ${listNames(d.known)}`,
@@ -283,13 +372,68 @@ function codeFault(fault: CodeRelocationFault): string {
       return `refers to offset ${fault.offset} of ${quoteName(fault.section)}, which has only ${fault.size} bytes`;
     case 'section':
       return `refers to section ${quoteName(fault.section)}, which holds neither maps nor code nor global variables (.data, .rodata, .bss)`;
+    case 'jump-table-size':
+      return `refers to a jump table of ${fault.size} bytes, expected entries of 8`;
+    case 'jump-table-alignment':
+      return `refers to a jump table at offset ${fault.offset}, which is no multiple of 8`;
+    case 'jump-table-target':
+      return `refers to a jump table whose entry ${fault.index} is ${fault.target}, not the offset of an instruction of the same function (${fault.start} to ${fault.end})`;
+    case 'jump-table-total':
+      return `refers to a jump table beyond the ${fault.limit} entries that all of an object may have`;
   }
 }
 
-function externFault(fault: 'no-type' | 'no-section'): string {
-  return fault === 'no-type'
-    ? 'has no type; compile with -g, or define it'
-    : 'is in neither .ksyms nor .kconfig; declare it with __ksym or __kconfig';
+function externFault(fault: ExternFault): string {
+  switch (fault.kind) {
+    case 'no-type':
+      return 'has no type; compile with -g, or define it';
+    case 'no-section':
+      return 'is in neither .ksyms nor .kconfig; declare it with __ksym or __kconfig';
+    case 'kconfig-function':
+      return 'is a function, and .kconfig has only values; declare it with __ksym';
+    case 'kconfig-type':
+      return `is of type ${fault.is}; a __kconfig value is a bool, an enum libbpf_tristate, a char, an integer of 1, 2, 4 or 8 bytes, or an array of char`;
+    case 'kconfig-size':
+      return `is of type ${fault.is}, whose size is not known: ${fault.reason}`;
+    case 'kconfig-unused':
+      return 'is declared in .kconfig, but there is no symbol for it';
+  }
+}
+
+function structOpsFault(fault: StructOpsFault): string {
+  switch (fault.kind) {
+    case 'not-a-struct':
+      return `is ${fault.is}, expected a struct`;
+    case 'anonymous':
+      return 'is of a struct without a name, by which the kernel would know it';
+    case 'outside':
+      return `takes ${fault.size} bytes at offset ${fault.offset}, beyond the ${fault.sectionSize} of its section`;
+    case 'no-member':
+      return `has no member at offset ${fault.offset}, where ${quoteName(fault.symbol)} is to go`;
+    case 'not-a-callback':
+      return `has a function in member ${quoteName(fault.member)}, which is ${fault.is}, expected a pointer to a function`;
+    case 'not-a-function':
+      return `has ${quoteName(fault.symbol)} in member ${quoteName(fault.member)}, where no function starts`;
+    case 'program-type':
+      return `has ${quoteName(fault.program)} of section ${quoteName(fault.section)} in member ${quoteName(fault.member)}; put the function into SEC("struct_ops")`;
+  }
+}
+
+function attachTargetFault(fault: AttachTargetFault): string {
+  switch (fault.kind) {
+    case 'kprobe':
+      return 'names no function of the kernel; write SEC("kprobe/function") or SEC("kprobe/function+offset")';
+    case 'uprobe':
+      return 'names no function; write SEC("uprobe/binary:function") or SEC("uprobe/binary:function+offset")';
+    case 'uprobe-function':
+      return 'names no function after the colon; write SEC("uprobe/binary:function")';
+    case 'return-offset':
+      return `gives an offset (${fault.offset}), and returns are probed at no offset`;
+    case 'usdt':
+      return 'names no probe; write SEC("usdt/binary:provider:name")';
+    case 'tracepoint':
+      return 'names no tracepoint; write SEC("tp/category/name")';
+  }
 }
 
 const listed = 20;

@@ -29,8 +29,6 @@ export type RelocsCoreErrorDetail =
     }
   /** Access or target nested deeper than the 64 levels that libbpf follows. */
   | { readonly code: 'core-too-deep'; readonly type: string; readonly limit: number }
-  /** Types nested deeper than `limit`, or in a circle, while comparing or measuring them. */
-  | { readonly code: 'core-nesting'; readonly type: string; readonly limit: number }
   /** Deciding the object's relocations takes more steps than any real object needs. */
   | { readonly code: 'core-too-complex'; readonly type: string }
   /** The root type has no name to look for. */
@@ -82,8 +80,6 @@ export const relocsCoreWords: Words<RelocsCoreErrorDetail> = {
     `access string ${quoteName(d.access)} does not fit ${escapeName(d.type)}: ${escapeName(d.why)}`,
   'core-too-deep': (d) =>
     `access to ${escapeName(d.type)} goes deeper than ${d.limit} levels; access an inner struct by a pointer of its own`,
-  'core-nesting': (d) =>
-    `${escapeName(d.type)} is nested deeper than ${d.limit} levels or in a circle`,
   'core-too-complex': (d) =>
     `${escapeName(d.type)} takes too many comparisons; too many types share its name, or too many members have none`,
   'core-anonymous': (d) =>

@@ -1,10 +1,14 @@
 import { quoteName } from './quote.ts';
 import { type RelocsCoreErrorDetail, relocsCoreWords } from './relocs-core.ts';
+import { type RelocsExternsErrorDetail, relocsExternsWords } from './relocs-externs.ts';
+import { type RelocsStructOpsErrorDetail, relocsStructOpsWords } from './relocs-struct-ops.ts';
 import type { Words } from './words.ts';
 
 /** Errors of making program images. Program, function and instruction are context. */
 export type RelocsErrorDetail =
   | RelocsCoreErrorDetail
+  | RelocsExternsErrorDetail
+  | RelocsStructOpsErrorDetail
   /** The instruction at a relocation is not one that the relocation can be for. */
   | {
       readonly code: 'relocation-insn';
@@ -32,12 +36,6 @@ export type RelocsErrorDetail =
   | { readonly code: 'function-address-without-relocation' }
   /** CO-RE relocations in an object that has no types of its own. */
   | { readonly code: 'core-without-types' }
-  /** An `extern` whose kind is not resolved yet. */
-  | {
-      readonly code: 'unsupported-extern';
-      readonly name: string;
-      readonly kind: 'kfunc' | 'ksym' | 'kconfig';
-    }
   /** The section's name gives no program type. */
   | {
       readonly code: 'program-without-type';
@@ -45,6 +43,13 @@ export type RelocsErrorDetail =
       readonly section: string;
       /** Section names that may have been meant, the likeliest first. */
       readonly suggestions: readonly string[];
+    }
+  /** A program's tag for exceptions names no function that can be called for them. */
+  | {
+      readonly code: 'exception-callback';
+      readonly program: string;
+      readonly callback: string;
+      readonly reason: string;
     }
   /** A function without a single instruction. */
   | { readonly code: 'empty-function'; readonly function: string }
@@ -55,6 +60,8 @@ export type RelocsErrorDetail =
 
 export const relocsWords: Words<RelocsErrorDetail> = {
   ...relocsCoreWords,
+  ...relocsExternsWords,
+  ...relocsStructOpsWords,
   'relocation-insn': (d) =>
     d.opcode === undefined
       ? `relocation of a ${d.subject} points outside of its function`
@@ -67,22 +74,16 @@ export const relocsWords: Words<RelocsErrorDetail> = {
     'address of a function without a relocation that says which one',
   'core-without-types': () =>
     'the object has CO-RE relocations, but no types that they could be about; compile it with -g',
-  'unsupported-extern': (d) =>
-    `extern ${kindWords[d.kind]} ${quoteName(d.name)} is not supported; declare it __weak to load the program without it`,
   'program-without-type': (d) =>
     `section ${quoteName(d.section)} gives no program type${suggest(d.suggestions)}; rename it, set the type, or turn autoload off`,
+  'exception-callback': (d) =>
+    `program ${quoteName(d.program)}: exception callback ${quoteName(d.callback)}: ${d.reason}`,
   'empty-function': (d) => `function ${quoteName(d.function)} has no instructions`,
   'image-too-large': (d) =>
     `the program and its subprograms have more than ${d.limit} instructions, the most that a kernel takes`,
   'images-too-large': (d) =>
     `the programs have more than ${d.limit} instructions together; build them one by one`,
 };
-
-const kindWords = {
-  kfunc: 'kernel function',
-  ksym: 'kernel symbol',
-  kconfig: 'kernel configuration value',
-} as const;
 
 function suggest(names: readonly string[]): string {
   return names.length === 0 ? '' : ` (did you mean ${names.map(quoteName).join(' or ')}?)`;

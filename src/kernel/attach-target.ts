@@ -1,4 +1,5 @@
 import { BPF_ATTACH_TYPE, BPF_PROG_TYPE } from '../abi/bpf.ts';
+import type { ModuleTypes } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
 import { BTF_KIND, type BtfKind, type TypeId } from '../btf/types.ts';
 import { BpfError } from '../errors.ts';
@@ -21,28 +22,70 @@ const rules: ReadonlyMap<number, TargetRule> = new Map([
 ]);
 
 /** Program types that are verified against one function or tracepoint of the kernel. */
-export function needsAttachTarget(type: number): boolean {
-  return type === BPF_PROG_TYPE.TRACING || type === BPF_PROG_TYPE.LSM;
+export function needsAttachTarget(type: number, attachType = 0): boolean {
+  if (type === BPF_PROG_TYPE.LSM) return true;
+  return type === BPF_PROG_TYPE.TRACING && !multiple.has(attachType);
+}
+
+/** Programs for several functions are given these when they are attached. */
+const multiple: ReadonlySet<number> = new Set([
+  BPF_ATTACH_TYPE.TRACE_FENTRY_MULTI,
+  BPF_ATTACH_TYPE.TRACE_FEXIT_MULTI,
+  BPF_ATTACH_TYPE.TRACE_FSESSION_MULTI,
+]);
+
+/** The types to look in: the kernel's own, and those of its modules when first asked for. */
+export interface AttachTypes {
+  readonly kernel: Btf;
+  modules(): readonly ModuleTypes[];
+}
+
+/** What a program attaches to. */
+export interface AttachTarget {
+  /** The `attach_btf_id` that the verifier checks its arguments by. */
+  readonly id: TypeId;
+  /** Module whose types the id is in; undefined for the kernel itself. */
+  readonly module: string | undefined;
 }
 
 /**
- * Id in `target`, the running kernel's types, of what the program attaches to; the
- * `attach_btf_id` that the verifier checks its arguments by.
+ * What a program attaches to, in the running kernel or one of its modules; a target
+ * `MODULE:NAME` is looked for in that module only (libbpf's `find_kernel_btf_id`).
  */
-export function attachTargetId(image: ProgramImage, target: Btf): TypeId {
+export function findAttachTarget(image: ProgramImage, types: AttachTypes): AttachTarget {
   const { name: program, section, attachTarget } = image;
   const rule = rules.get(image.attachType) ?? functionRule;
   if (attachTarget === undefined || attachTarget === '') {
     throw new BpfError({
-      ...{ code: 'attach-target', program, section },
+      ...{ code: 'attach-target-missing', program, section },
       ...{ wanted: undefined, similar: [] },
     });
   }
-  const wanted = rule.prefix + attachTarget;
-  const id = target.find(wanted, rule.kind);
-  if (id !== undefined) return id;
-  const similar = similarNames(target, rule, attachTarget);
-  throw new BpfError({ code: 'attach-target', program, section, wanted, similar });
+  const colon = attachTarget.indexOf(':');
+  const place = colon < 0 ? undefined : attachTarget.slice(0, colon);
+  const wanted = rule.prefix + attachTarget.slice(colon + 1);
+  if (place === undefined || place === 'vmlinux') {
+    const id = types.kernel.find(wanted, rule.kind);
+    if (id !== undefined) return { id, module: undefined };
+  }
+  const found = findInModules(types, place, wanted, rule.kind);
+  if (found !== undefined) return found;
+  const similar = similarNames(types.kernel, rule, attachTarget.slice(colon + 1));
+  throw new BpfError({ code: 'attach-target-missing', program, section, wanted, similar });
+}
+
+function findInModules(
+  types: AttachTypes,
+  place: string | undefined,
+  wanted: string,
+  kind: BtfKind,
+): AttachTarget | undefined {
+  for (const { name, btf } of types.modules()) {
+    if (place !== undefined && place !== name) continue;
+    const id = btf.findAll(wanted, kind).find((each) => each >= btf.firstId);
+    if (id !== undefined) return { id, module: name };
+  }
+  return undefined;
 }
 
 /** A few names of the same kind that contain the wanted one, or are contained in it. */

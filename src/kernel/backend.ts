@@ -1,17 +1,21 @@
-import { release } from 'node:os';
-import { BPF_F_NUMA_NODE, BPF_PROG_TYPE } from '../abi/bpf.ts';
-import type { Backend, BackendMap, CreateMapOptions } from '../backend/backend.ts';
+import { BPF_MAP_TYPE, BPF_PROG_TYPE } from '../abi/bpf.ts';
+import type { Backend, BackendMap, CreateMapOptions, MapDefinition } from '../backend/backend.ts';
 import { requireMap } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
 import { BpfError } from '../errors.ts';
 import type { ProgramImage } from '../object/image.ts';
 import type { MapSpec } from '../object/spec.ts';
-import { attachTargetId, needsAttachTarget } from './attach-target.ts';
+import { ArenaMemory } from './arena.ts';
+import { type AttachTarget, findAttachTarget, needsAttachTarget } from './attach-target.ts';
 import { BtfPool } from './btf-load.ts';
 import { possibleCpuCount } from './cpus.ts';
+import { check } from './errno.ts';
+import { KernelHost } from './host.ts';
 import { kernelBtf } from './kernel-btf.ts';
 import { KernelMap } from './map.ts';
 import { createMap } from './map-create.ts';
+import { ModuleBtfs } from './module-btf.ts';
+import { KernelPins } from './pins.ts';
 import { KernelProgram } from './program.ts';
 import { loadProgram } from './program-load.ts';
 import { type KernelCalls, systemCalls } from './sys.ts';
@@ -41,6 +45,9 @@ export class KernelBackend implements Backend {
   readonly name = 'kernel';
   readonly pageSize: number;
   readonly cpuCount: number;
+  readonly host: KernelHost;
+  readonly pins: KernelPins;
+  readonly #modules: ModuleBtfs;
   readonly #calls: KernelCalls;
   readonly #logLevel: number;
   readonly #btfs: BtfPool;
@@ -53,6 +60,13 @@ export class KernelBackend implements Backend {
     this.#btfs = new BtfPool(this.#calls);
     this.pageSize = this.#calls.pageSize;
     this.cpuCount = possibleCpuCount();
+    this.#modules = new ModuleBtfs(this.#calls, () => this.targetBtf());
+    this.host = new KernelHost(this.#calls, this.#modules);
+    this.pins = new KernelPins({
+      calls: this.#calls,
+      kernelMap: (map) => this.#kernelMap(map),
+      adopt: (fd, name, definition) => this.#adopt(fd, name, definition),
+    });
   }
 
   targetBtf(): Btf {
@@ -62,32 +76,34 @@ export class KernelBackend implements Backend {
   createMap(spec: MapSpec, options: CreateMapOptions): KernelMap {
     this.#requireOpen();
     const inner = options.inner === undefined ? undefined : this.#kernelMap(options.inner);
-    const typed = spec.valueType !== undefined;
+    // The kernel wants an object's types along with a struct of callbacks, though it looks at its own.
+    const typed = spec.valueType !== undefined || options.structOps !== undefined;
+    using modules = new OpenModules(this.#calls, this.#modules);
+    const structOps = options.structOps && {
+      valueType: options.structOps.valueType,
+      moduleFd: modules.optional(options.structOps.module),
+    };
     return this.#withBtf(typed ? options.btf : undefined, (btfFd, release) => {
-      const fd = createMap(this.#calls, { spec, btfFd, innerFd: inner?.fd });
-      const { name, type, keySize, valueSize, maxEntries, flags, numaNode } = spec;
-      return this.#own(
-        new KernelMap({
-          ...{ calls: this.#calls, fd, name, type, keySize, valueSize, maxEntries },
-          flags: numaNode === 0 ? flags : flags | BPF_F_NUMA_NODE,
-          cpuCount: this.cpuCount,
-          onClose: this.#disown(release),
-        }),
-      );
+      const created = createMap(this.#calls, { spec, btfFd, innerFd: inner?.fd, structOps });
+      const { fd, flags } = created;
+      return this.#wrap(fd, spec.name, { ...spec, flags }, release);
     });
   }
 
   loadProgram(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): KernelProgram {
     this.#requireOpen();
-    const attachBtfId = this.#attachBtfId(image);
+    const target = this.#attachTarget(image);
     const { btf } = image;
+    using modules = new OpenModules(this.#calls, this.#modules);
     return this.#withBtf(btf, (btfFd, release) => {
       const { fd, log } = loadProgram(this.#calls, {
         image,
         mapFd: (index) => this.#mapOf(maps, index).fd,
         btfFd,
-        attachBtfId,
-        kernelVersion: runningVersion(),
+        attachBtfId: target?.id ?? 0,
+        attachModule: target?.module,
+        moduleFd: (module) => modules.fd(module),
+        kernelVersion: this.host.kernelVersion(),
         logLevel: this.#logLevel,
       });
       const parts = { calls: this.#calls, fd, name: image.name, type: image.type, log };
@@ -118,13 +134,53 @@ export class KernelBackend implements Backend {
     }
   }
 
-  #attachBtfId(image: ProgramImage): number {
+  #attachTarget(image: ProgramImage): AttachTarget | undefined {
     if (image.type === BPF_PROG_TYPE.EXT) {
       const reason = 'it replaces a function of another program, which must be named to load it';
       const { name } = image;
       throw new BpfError({ code: 'kernel-unsupported', what: 'program', name, reason });
     }
-    return needsAttachTarget(image.type) ? attachTargetId(image, this.targetBtf()) : 0;
+    if (image.structOps !== undefined) {
+      const { type: id, module } = image.structOps;
+      return { id, module };
+    }
+    if (!needsAttachTarget(image.type, image.attachType)) return undefined;
+    const modules = () => this.#modules.all();
+    return findAttachTarget(image, { kernel: this.targetBtf(), modules });
+  }
+
+  /** A map around a descriptor, which is closed where that fails. */
+  #wrap(fd: number, name: string, definition: MapDefinition, release: () => void): KernelMap {
+    const { type, keySize, valueSize, maxEntries, flags } = definition;
+    try {
+      return this.#own(
+        new KernelMap({
+          ...{ calls: this.#calls, fd, name, type, keySize, valueSize, maxEntries, flags },
+          cpuCount: this.cpuCount,
+          arena: this.#mapArena(fd, name, definition),
+          onClose: this.#disown(release),
+        }),
+      );
+    } catch (error) {
+      this.#calls.close(fd);
+      throw error;
+    }
+  }
+
+  /** The kernel wants an arena's address before it takes programs that use it. */
+  #mapArena(fd: number, map: string, definition: MapDefinition): ArenaMemory | undefined {
+    if (definition.type !== BPF_MAP_TYPE.ARENA) return undefined;
+    const length = definition.maxEntries * this.pageSize;
+    const memory = ArenaMemory.open(this.#calls, fd, { length, address: Number(definition.extra) });
+    if (typeof memory !== 'number') return memory;
+    check(memory, { operation: `map ${length} bytes of memory`, call: 'mmap', map });
+    return undefined;
+  }
+
+  /** A descriptor that was opened by its path. */
+  #adopt(fd: number, name: string, definition: MapDefinition): KernelMap {
+    this.#requireOpen();
+    return this.#wrap(fd, name, definition, () => {});
   }
 
   #mapOf(maps: readonly (BackendMap | undefined)[], index: number): KernelMap {
@@ -159,10 +215,32 @@ export function createKernelBackend(options: KernelBackendOptions = {}): KernelB
   return new KernelBackend(options);
 }
 
-/** `KERNEL_VERSION(major, minor, patch)` of the running kernel; the patch level is cut at 255. */
-function runningVersion(): number {
-  const [, major = 0, minor = 0, patch = 0] = (
-    /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(release()) ?? []
-  ).map(Number);
-  return (major << 16) | (minor << 8) | Math.min(patch, 255);
+/** Descriptors of modules' types, open for the time of one call. */
+class OpenModules implements Disposable {
+  readonly #calls: KernelCalls;
+  readonly #modules: ModuleBtfs;
+  readonly #open = new Map<string, number>();
+
+  constructor(calls: KernelCalls, modules: ModuleBtfs) {
+    this.#calls = calls;
+    this.#modules = modules;
+  }
+
+  fd(module: string): number {
+    let fd = this.#open.get(module);
+    if (fd === undefined) {
+      fd = this.#modules.open(module);
+      this.#open.set(module, fd);
+    }
+    return fd;
+  }
+
+  optional(module: string | undefined): number | undefined {
+    return module === undefined ? undefined : this.fd(module);
+  }
+
+  [Symbol.dispose](): void {
+    for (const fd of this.#open.values()) this.#calls.close(fd);
+    this.#open.clear();
+  }
 }

@@ -2,6 +2,7 @@ import { ERRNO } from '../abi/errno.ts';
 import { STRUCTS } from '../abi/layouts.ts';
 import { type Btf, parseBtf } from '../btf/btf.ts';
 import { decodeText } from '../bytes/text.ts';
+import { BpfError } from '../errors.ts';
 import { Attr, readField, writeField } from './attr.ts';
 import { check } from './errno.ts';
 import { kernelBtf } from './kernel-btf.ts';
@@ -47,9 +48,10 @@ function nextId(calls: KernelCalls, after: number): number | undefined {
 
 /**
  * The types of one BTF by id. A module's are split: they go on `base`, the running kernel's
- * own types unless others are given.
+ * own types unless others are given. (The kernel holds no BTF on more levels: modules stand
+ * on vmlinux, and what user space loads stands on nothing.)
  */
-export function readKernelBtf(id: number, base?: Btf, calls = systemCalls()): Btf {
+export function kernelBtfById(id: number, base?: Btf, calls = systemCalls()): Btf {
   const about = { operation: `open BTF ${id}`, call: 'BTF_GET_FD_BY_ID' } as const;
   const fd = check(calls.bpf(new Attr('BTF_GET_FD_BY_ID').set('btf_id', id)), about);
   try {
@@ -58,10 +60,22 @@ export function readKernelBtf(id: number, base?: Btf, calls = systemCalls()): Bt
     const read = readInfo(calls, fd, bytes);
     const split = read.kernel && read.name !== 'vmlinux';
     const name = read.name === '' ? `BTF ${id}` : read.name;
-    const on = base ?? (split ? kernelBtf() : undefined);
+    const on = base ?? (split ? runningBtf(calls) : undefined);
     return parseBtf(bytes.bytes, { name, base: on, pointerSize: 8 });
   } finally {
     calls.close(fd);
+  }
+}
+
+/** The kernel's own types: from a file, else from the kernel itself, where sysfs is not mounted. */
+function runningBtf(calls: KernelCalls): Btf {
+  try {
+    return kernelBtf();
+  } catch (error) {
+    if (!(error instanceof BpfError) || error.code !== 'kernel-btf-missing') throw error;
+    const own = listKernelBtf(calls).find((each) => each.kernel && each.name === 'vmlinux');
+    if (own === undefined) throw error;
+    return kernelBtfById(own.id, undefined, calls);
   }
 }
 

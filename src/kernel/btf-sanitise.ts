@@ -1,6 +1,7 @@
 import type { Btf } from '../btf/btf.ts';
 import { BTF_KIND, type BtfKind, type TypeId } from '../btf/types.ts';
 import { encodeBtf } from './btf-encode.ts';
+import { definedExterns } from './btf-externs.ts';
 import type { BtfFeature } from './btf-features.ts';
 
 /** Word indices in `struct btf_type`. */
@@ -32,18 +33,24 @@ interface Draft {
  */
 export function sanitisedBtf(btf: Btf, features: ReadonlySet<BtfFeature>): Uint8Array {
   const rewrites = rules.filter((rule) => !features.has(rule.without));
-  if (rewrites.length === 0) return encodeBtf(btf.words, btf.strings.bytes);
+  const defined = definedExterns(btf);
+  if (rewrites.length === 0) return encodeBtf(defined.words, defined.strings);
   const needsInt = !features.has('enum64');
-  const words = new Uint32Array(btf.words.length + (needsInt ? head + 1 : 0));
-  words.set(btf.words);
-  if (needsInt) words.set([intName(btf), infoOf(BTF_KIND.INT, 0), 4, 32], btf.words.length);
-  const strings = btf.strings.bytes.slice();
+  const words = new Uint32Array(defined.words.length + (needsInt ? head + 1 : 0));
+  words.set(defined.words);
+  if (needsInt) words.set([intName(btf), infoOf(BTF_KIND.INT, 0), 4, 32], defined.words.length);
+  const strings = defined.strings.slice();
   const someName = firstName(btf, BTF_KIND.FUNC);
-  const draft: Draft = { btf, words, strings, placeholder: btf.endId, someName };
-  for (let id = btf.firstId; id < btf.endId; id++) {
-    const kind = btf.kindOf(id as TypeId);
-    const at = btf.offsets[id - btf.firstId] as number;
+  const draft: Draft = { btf, words, strings, placeholder: defined.endId, someName };
+  const rewrite = (kind: BtfKind, at: number): void => {
     for (const rule of rewrites) if (rule.kinds.includes(kind)) rule.rewrite(draft, at);
+  };
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    rewrite(btf.kindOf(id as TypeId), btf.offsets[id - btf.firstId] as number);
+  }
+  // What was added for externs are integers and variables, of four words each.
+  for (let at = btf.words.length; at < defined.words.length; at += head + 1) {
+    rewrite(((words[at + infoWord] as number) >>> 24) as BtfKind, at);
   }
   return encodeBtf(words, strings);
 }
@@ -91,7 +98,7 @@ function cleanSectionName(draft: Draft, at: number): void {
 
 /** `{ type, offset, size }` of each variable becomes the member `{ name, type, bit offset }`. */
 function sectionToStruct(draft: Draft, at: number): void {
-  const { btf, words, strings } = draft;
+  const { btf, words, strings, someName } = draft;
   const count = vlenAt(draft, at);
   words[at + infoWord] = infoOf(BTF_KIND.STRUCT, count);
   for (let byte = words[at + nameWord] as number; strings[byte] !== 0; byte++) {
@@ -102,7 +109,7 @@ function sectionToStruct(draft: Draft, at: number): void {
     const type = words[member] as TypeId;
     const offset = words[member + 1] as number;
     // By the original: the variable itself may have been rewritten already.
-    words[member] = btf.nameOffsetOf(type);
+    words[member] = type < btf.endId ? btf.nameOffsetOf(type) : someName;
     words[member + 1] = type;
     words[member + 2] = 8 * offset;
   }

@@ -3,10 +3,31 @@
  * Needs Linux, the optional package koffi, and the capabilities that bpf(2) asks for.
  */
 export { createKernelBackend, KernelBackend, type KernelBackendOptions } from './backend.ts';
-export { type KernelBtfInfo, listKernelBtf, readKernelBtf } from './btf-info.ts';
+export { type KernelBtfInfo, kernelBtfById, listKernelBtf } from './btf-info.ts';
 export { possibleCpuCount } from './cpus.ts';
-export { kernelBtf } from './kernel-btf.ts';
+export { KernelHost } from './host.ts';
+export {
+  findKernelBtf,
+  type KernelBtfAttempt,
+  type KernelBtfOptions,
+  type KernelBtfSearch,
+  kernelBtf,
+  kernelModuleBtf,
+  kernelModuleNames,
+} from './kernel-btf.ts';
 export { KernelMap } from './map.ts';
+export { KernelPins } from './pins.ts';
 export { type KernelSupport, kernelSupport } from './probe.ts';
 export { KernelProgram } from './program.ts';
-export { parseVerifierLog } from './verifier-log.ts';
+export { describeFailure } from './verifier/failure.ts';
+export {
+  failingPath,
+  type LogSource,
+  parseVerifierLog,
+  type VerifierLog,
+  type VerifierStatistics,
+  type VerifierStep,
+} from './verifier/log.ts';
+export { parseRegisters, type RegisterState } from './verifier/registers.ts';
+export type { ReportPlace, VerifierReport } from './verifier/report.ts';
+export { rewritePoison } from './verifier/rewrite.ts';

@@ -39,6 +39,7 @@ const withoutBtf: ReadonlySet<number> = new Set([
   BPF_MAP_TYPE.RINGBUF,
   BPF_MAP_TYPE.USER_RINGBUF,
   BPF_MAP_TYPE.ARENA,
+  BPF_MAP_TYPE.STRUCT_OPS,
 ]);
 
 export function takesBtf(type: number): boolean {

@@ -1,8 +1,15 @@
-import { BPF_F_MMAPABLE, BPF_F_RB_OVERWRITE, BPF_F_RDONLY_PROG, BPF_MAP_TYPE } from '../abi/bpf.ts';
+import {
+  BPF_F_MMAPABLE,
+  BPF_F_RB_OVERWRITE,
+  BPF_F_RDONLY_PROG,
+  BPF_F_SEGV_ON_FAULT,
+  BPF_MAP_TYPE,
+} from '../abi/bpf.ts';
 import { ERRNO } from '../abi/errno.ts';
-import type { BackendMap, BackendProgram } from '../backend/backend.ts';
+import type { BackendMap, BackendProgram, StructOpsMember } from '../backend/backend.ts';
 import { quoteName } from '../errors/quote.ts';
 import { BpfError } from '../errors.ts';
+import type { ArenaMemory } from './arena.ts';
 import { Attr, hostLittleEndian } from './attr.ts';
 import { check, errnoError } from './errno.ts';
 import { isPerCpu } from './map-types.ts';
@@ -22,6 +29,8 @@ export interface KernelMapParts {
   readonly maxEntries: number;
   readonly flags: number;
   readonly cpuCount: number;
+  /** Pages of an arena, mapped already. */
+  readonly arena?: ArenaMemory | undefined;
   /** Called once, after the descriptor was closed. */
   readonly onClose: (map: KernelMap) => void;
 }
@@ -35,6 +44,8 @@ const actions = {
   setMap: { operation: 'store inner map', call: 'MAP_UPDATE_ELEM' },
   setProgram: { operation: 'store program', call: 'MAP_UPDATE_ELEM' },
   freeze: { operation: 'freeze', call: 'MAP_FREEZE' },
+  setStructOps: { operation: 'set struct of callbacks', call: 'MAP_UPDATE_ELEM' },
+  write: { operation: 'write', call: 'mmap' },
   view: { operation: 'map memory', call: 'mmap' },
   consume: { operation: 'consume', call: 'mmap' },
 } as const;
@@ -58,6 +69,7 @@ export class KernelMap implements BackendMap {
   readonly #calls: KernelCalls;
   readonly #onClose: (map: KernelMap) => void;
   #elements: ElementCalls | undefined;
+  readonly #arena: ArenaMemory | undefined;
   #fd: number;
   #frozen = false;
   #mapping: Mapping | undefined;
@@ -75,6 +87,7 @@ export class KernelMap implements BackendMap {
       ? roundUp(parts.valueSize, 8) * parts.cpuCount
       : parts.valueSize;
     this.#calls = parts.calls;
+    this.#arena = parts.arena;
     this.#fd = parts.fd;
     this.#onClose = parts.onClose;
   }
@@ -126,6 +139,36 @@ export class KernelMap implements BackendMap {
     this.#setDescriptor(key, program.fd, actions.setProgram);
   }
 
+  /** Members hold the descriptors of their programs, in words of the machine's size. */
+  setStructOps(value: Uint8Array, members: readonly StructOpsMember[]): void {
+    if (this.type !== BPF_MAP_TYPE.STRUCT_OPS) {
+      const reason = 'it is no struct of callbacks';
+      throw errnoError(ERRNO.EINVAL, { ...actions.setStructOps, map: this.name, reason });
+    }
+    const elements = this.#withKey(new Uint8Array(4), actions.setStructOps);
+    this.#requireSize(value, this.valueSize, 'value', actions.setStructOps);
+    elements.value.bytes.set(value);
+    const view = new DataView(elements.value.bytes.buffer);
+    for (const { offset, program } of members) {
+      if (!(program instanceof KernelProgram)) {
+        throw this.#foreign(`program ${quoteName(program.name)}`);
+      }
+      view.setBigUint64(offset, BigInt(program.fd), hostLittleEndian);
+    }
+    this.#update(elements, 0, actions.setStructOps);
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    this.#requireOpen();
+    this.#requireSafe(actions.write);
+    if (this.#arena?.write(offset, bytes) === true) return;
+    const reason =
+      this.#arena === undefined
+        ? 'only an arena can be written to at any place'
+        : `${bytes.length} bytes at ${offset} are outside of the arena`;
+    throw errnoError(ERRNO.EINVAL, { ...actions.write, map: this.name, reason });
+  }
+
   /** While a view of the map exists, the kernel answers `EBUSY`. */
   freeze(): void {
     const attr = new Attr('MAP_FREEZE').set('map_fd', this.fd);
@@ -144,6 +187,7 @@ export class KernelMap implements BackendMap {
    */
   view(): Uint8Array {
     this.#requireOpen();
+    if (this.#arena !== undefined) return this.#arenaView(this.#arena);
     if (this.type !== BPF_MAP_TYPE.ARRAY || (this.flags & BPF_F_MMAPABLE) === 0) {
       const number = this.type === BPF_MAP_TYPE.ARRAY ? ERRNO.EINVAL : ERRNO.ENOTSUPP;
       throw this.#noView(number, 'only an array made with BPF_F_MMAPABLE has a view');
@@ -176,6 +220,7 @@ export class KernelMap implements BackendMap {
     this.#fd = -1;
     this.#mapping?.close();
     this.#ring?.close();
+    this.#arena?.close();
     this.#calls.close(fd);
     this.#onClose(this);
   }
@@ -187,6 +232,21 @@ export class KernelMap implements BackendMap {
   /** Bytes that the elements take; between two of them the kernel pads to 8. */
   get #contentsLength(): number {
     return roundUp(this.valueSize, 8) * (this.maxEntries - 1) + this.valueSize;
+  }
+
+  /** With this flag, touching a page that no program has allocated ends the process. */
+  #requireSafe(action: Action): void {
+    if (this.#arena === undefined || (this.flags & BPF_F_SEGV_ON_FAULT) === 0) return;
+    const reason =
+      'with BPF_F_SEGV_ON_FAULT, pages that no program has allocated must not be touched';
+    throw errnoError(ERRNO.EFAULT, { ...action, map: this.name, reason });
+  }
+
+  #arenaView({ view }: ArenaMemory): Uint8Array {
+    this.#requireSafe(actions.view);
+    if (view !== undefined) return view;
+    const reason = 'it has a fixed address, or is too large to be viewed';
+    throw this.#noView(ERRNO.ENOTSUPP, reason);
   }
 
   #openMapping(writable: boolean): Mapping {

@@ -23,6 +23,8 @@ export interface MappingPart {
   /** In bytes from the start of what the descriptor offers. */
   readonly offset: number;
   readonly writable: boolean;
+  /** Mapped in its place at once, for what cannot be moved (an arena). */
+  readonly fixed?: boolean | undefined;
 }
 
 /** Memories of closed mappings by size in pages, to be used again. */
@@ -87,6 +89,7 @@ export class Mapping implements Disposable {
    * been unmapped, so there is never a hole in a memory that JavaScript can reach.
    */
   #map(fd: number, part: MappingPart): number {
+    if (part.fixed === true) return this.#mapInPlace(fd, part);
     const from = this.#calls.mmap({
       address: 0,
       length: part.length,
@@ -99,6 +102,22 @@ export class Mapping implements Disposable {
     const moved = this.#calls.moveMapping(from, part.length, this.#address + part.at);
     if (moved < 0) this.#calls.munmap(from, part.length);
     return moved;
+  }
+
+  /**
+   * Where the kernel refuses, there may be a hole now, which closing fills before anything else
+   * runs. An arena may not cross a multiple of 4 GiB: the kernel would map it elsewhere then.
+   */
+  #mapInPlace(fd: number, part: MappingPart): number {
+    const address = this.#address + part.at;
+    const window = 2 ** 32;
+    if (Math.floor(address / window) !== Math.floor((address + part.length - 1) / window)) {
+      return -ERRNO.ENOMEM;
+    }
+    const { length, offset } = part;
+    const protection = PROT.READ | PROT.WRITE;
+    const flags = MAP.SHARED | MAP.FIXED;
+    return this.#calls.mmap({ address, length, protection, flags, fd, offset });
   }
 
   /** Detaches every view and unmaps; harmless when repeated. */

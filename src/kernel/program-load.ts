@@ -8,10 +8,12 @@ import { BpfError } from '../errors.ts';
 import { type ProgramImage, sourceLineAt } from '../object/image.ts';
 import { Attr, hostLittleEndian, writeField } from './attr.ts';
 import { errnoName, likelyCause } from './errno.ts';
+import { JumpTables } from './jump-tables.ts';
 import { type LoggedResult, retryWithLog } from './log.ts';
 import { kernelName } from './map-types.ts';
 import { allocate, copyNative, type KernelCalls, type NativeBytes } from './sys.ts';
-import { parseVerifierLog } from './verifier-log.ts';
+import { describeFailure } from './verifier/failure.ts';
+import { rewritePoison } from './verifier/rewrite.ts';
 
 /** What only the backend knows about a program to load. */
 export interface ProgramLoad {
@@ -22,6 +24,10 @@ export interface ProgramLoad {
   readonly btfFd: number | undefined;
   /** Id in vmlinux of what the program attaches to; 0 where it needs none. */
   readonly attachBtfId: number;
+  /** Module whose types `attachBtfId` is in; undefined for the kernel's own. */
+  readonly attachModule?: string | undefined;
+  /** Descriptor of a module's types, which stays the caller's. */
+  readonly moduleFd: (module: string) => number;
   /** `KERNEL_VERSION` of the running kernel, which old ones compare for kprobes. */
   readonly kernelVersion: number;
   /** Verifier log wanted even on success: 1, 2 (very long) or 4 (statistics only); 0 for none. */
@@ -41,7 +47,8 @@ export function loadProgram(
     const reason = `it was compiled for ${image.littleEndian ? 'little' : 'big'}-endian machines, this one is not; run it in the VM`;
     throw new BpfError({ code: 'kernel-unsupported', what: 'program', name: image.name, reason });
   }
-  const attr = programAttributes(load);
+  using tables = new JumpTables(calls);
+  const attr = programAttributes(load, tables);
   if (load.logLevel !== 0) return loadVerbosely(calls, load, attr);
   const fd = tryLoad(calls, attr);
   if (fd >= 0) return { fd, log: '' };
@@ -84,8 +91,9 @@ function explainFailure(
 }
 
 function loadError(image: ProgramImage, number: number, logged: LoggedResult): BpfError {
-  const { log, truncated: logTruncated } = logged;
-  const failure = parseVerifierLog(log, (insn) => sourceOf(image, insn));
+  const { truncated: logTruncated } = logged;
+  const failure = describeFailure(logged.log, (insn) => sourceOf(image, insn));
+  const log = rewritePoison(logged.log, image.poisoned);
   return new BpfError({
     code: 'program-load',
     program: image.name,
@@ -115,9 +123,11 @@ function causeOf(
   return failure === undefined ? likelyCause('PROG_LOAD', number) : undefined;
 }
 
-function programAttributes(load: ProgramLoad): Attr<'PROG_LOAD'> {
+function programAttributes(load: ProgramLoad, tables: JumpTables): Attr<'PROG_LOAD'> {
   const { image } = load;
-  const insns = copyNative(encodeInsns(filledInsns(load), { littleEndian: hostLittleEndian }));
+  const modules = new ModuleArray(load.moduleFd);
+  const filled = filledInsns(load, tables, modules);
+  const insns = copyNative(encodeInsns(filled, { littleEndian: hostLittleEndian }));
   const attr = new Attr('PROG_LOAD')
     .set('prog_type', image.type)
     .set('expected_attach_type', image.attachType)
@@ -128,20 +138,82 @@ function programAttributes(load: ProgramLoad): Attr<'PROG_LOAD'> {
     .set('insn_cnt', image.insns.length)
     .point('insns', insns)
     .point('license', copyNative(encodeText(`${image.license}\0`)));
+  if (modules.length > 0) attr.point('fd_array', modules.encode());
+  if (load.attachModule !== undefined) {
+    attr.set('attach_btf_obj_fd', load.moduleFd(load.attachModule));
+  }
   if (load.btfFd !== undefined) addDebugInfo(attr, image, load.btfFd);
   return attr;
 }
 
-/** The instructions with this process's descriptors in their slots. */
-function filledInsns({ image, mapFd }: ProgramLoad): ProgramImage['insns'] {
+/** The instructions with this process's descriptors and the kernel's ids in their slots. */
+function filledInsns(
+  { image, mapFd, moduleFd }: ProgramLoad,
+  tables: JumpTables,
+  modules: ModuleArray,
+): ProgramImage['insns'] {
   if (image.slots.length === 0) return image.insns;
   const insns = image.insns.slice();
   for (const slot of image.slots) {
-    insns.src[slot.insn] = slot.kind === 'map' ? BPF_PSEUDO_MAP_FD : BPF_PSEUDO_MAP_VALUE;
-    insns.imm[slot.insn] = mapFd(slot.map);
-    if (slot.kind === 'map-value') insns.imm[slot.insn + 1] = slot.offset;
+    const { insn } = slot;
+    switch (slot.kind) {
+      case 'map':
+        insns.src[insn] = BPF_PSEUDO_MAP_FD;
+        insns.imm[insn] = mapFd(slot.map);
+        break;
+      case 'map-value':
+        insns.src[insn] = BPF_PSEUDO_MAP_VALUE;
+        insns.imm[insn] = mapFd(slot.map);
+        insns.imm[insn + 1] = slot.offset;
+        break;
+      case 'kfunc':
+        insns.imm[insn] = slot.type;
+        insns.off[insn] = modules.indexOf(slot.module);
+        break;
+      case 'kernel-variable':
+        insns.imm[insn] = slot.type;
+        insns.imm[insn + 1] = slot.module === undefined ? 0 : moduleFd(slot.module);
+        break;
+      case 'jump-table':
+        insns.imm[insn] = tables.descriptor(slot);
+        insns.imm[insn + 1] = slot.offset;
+        break;
+    }
   }
   return insns;
+}
+
+/**
+ * Descriptors of the modules whose functions a program calls (`fd_array`): a call has the
+ * index, and 0 stands for the kernel itself.
+ */
+class ModuleArray {
+  readonly #moduleFd: (module: string) => number;
+  readonly #indices = new Map<string, number>();
+  readonly #descriptors: number[] = [];
+
+  constructor(moduleFd: (module: string) => number) {
+    this.#moduleFd = moduleFd;
+  }
+
+  get length(): number {
+    return this.#descriptors.length;
+  }
+
+  indexOf(module: string | undefined): number {
+    if (module === undefined) return 0;
+    let index = this.#indices.get(module);
+    if (index === undefined) {
+      index = this.#descriptors.push(this.#moduleFd(module));
+      this.#indices.set(module, index);
+    }
+    return index;
+  }
+
+  /** 32 bits each, after the unused first. */
+  encode(): NativeBytes {
+    return copyNative(new Uint8Array(Int32Array.of(0, ...this.#descriptors).buffer));
+  }
 }
 
 function addDebugInfo(attr: Attr<'PROG_LOAD'>, image: ProgramImage, btfFd: number): void {

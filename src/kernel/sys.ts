@@ -49,7 +49,13 @@ export interface MmapRequest {
 export const PROT = { READ: 1, WRITE: 2 } as const;
 
 /** `MAP_*` of <asm-generic/mman.h>; alike on every architecture of {@link bpfNumbers}. */
-export const MAP = { SHARED: 1, PRIVATE: 2, FIXED: 0x10, ANONYMOUS: 0x20 } as const;
+export const MAP = {
+  SHARED: 1,
+  PRIVATE: 2,
+  FIXED: 0x10,
+  ANONYMOUS: 0x20,
+  FIXED_NOREPLACE: 0x10_0000,
+} as const;
 
 /** `MREMAP_MAYMOVE | MREMAP_FIXED` of <linux/mman.h>. */
 const moveFixed = 3;
@@ -68,6 +74,7 @@ const bpfNumbers: ReadonlyMap<string, number> = new Map([
 interface Koffi {
   load(path: null): { func(definition: string): (...args: readonly unknown[]) => number };
   address(value: ArrayBufferView | ArrayBuffer): bigint;
+  view(address: bigint, length: number): ArrayBuffer;
   errno(): number;
 }
 
@@ -138,6 +145,14 @@ export function copyNative(bytes: Uint8Array): NativeBytes {
 /** Address of off-heap bytes: those of {@link allocate} and of a WebAssembly memory. */
 export function addressOf(bytes: Uint8Array): number {
   return Number(koffi().address(bytes));
+}
+
+/**
+ * Memory that is mapped at an address, as bytes: for a copy at once and nothing else, since
+ * an access after it was unmapped would end the process.
+ */
+export function memoryAt(address: number, length: number): Uint8Array {
+  return new Uint8Array(koffi().view(BigInt(address), length));
 }
 
 /** The machine's system calls; a {@link BpfError} `kernel-unavailable` says why there are none. */

@@ -35,6 +35,7 @@ interface Place {
 export function openGlobal(
   maps: readonly MapSpec[],
   created: readonly (BackendMap | undefined)[],
+  arenaOffsets: ReadonlyMap<number, number>,
   name: string,
   section?: string,
 ): GlobalVariable {
@@ -42,6 +43,7 @@ export function openGlobal(
   const map = place === undefined ? undefined : created[place.index];
   if (place === undefined || map === undefined) throw noVariable(maps, name);
   const { offset, size, type } = place.variable;
+  const at = offset + (arenaOffsets.get(place.index) ?? 0);
   return {
     name,
     section: place.data.section,
@@ -49,7 +51,7 @@ export function openGlobal(
     offset,
     size,
     readonly: place.data.kind === 'rodata' || place.data.kind === 'kconfig',
-    bytes: sectionBytes(place.data, map).subarray(offset, offset + size),
+    bytes: sectionBytes(place.data, map).subarray(at, at + size),
   };
 }
 

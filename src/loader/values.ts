@@ -6,18 +6,25 @@ import type { InitialValue, MapSpec, ObjectSpec } from '../object/spec.ts';
 /**
  * Gives the map of a data section its contents; read-only ones are frozen then, so that the
  * verifier may take their values for constants. Fresh maps are zero, so zeros are not written.
+ * An arena has them from `arenaOffset` on.
  */
-export function fillData(spec: MapSpec, map: BackendMap): void {
+export function fillData(spec: MapSpec, map: BackendMap, arenaOffset: number): void {
   const { data } = spec;
   if (data === undefined) return;
-  if (data.contents.some((byte) => byte !== 0)) map.update(new Uint8Array(4), data.contents);
+  const filled = data.contents.some((byte) => byte !== 0);
+  if (filled && data.kind === 'arena') map.write(arenaOffset, data.contents);
+  else if (filled) map.update(new Uint8Array(4), data.contents);
   if (data.kind === 'rodata' || data.kind === 'kconfig') map.freeze();
 }
 
-/** Stores the maps that maps of maps were given in C. */
-export function fillMapSlots(spec: ObjectSpec, maps: readonly BackendMap[]): void {
+/** Stores the maps that maps of maps were given in C; a pinned one that was there keeps its own. */
+export function fillMapSlots(
+  spec: ObjectSpec,
+  maps: readonly (BackendMap | undefined)[],
+  reused: ReadonlySet<BackendMap>,
+): void {
   for (const { owner, map, value } of initialValues(spec, maps)) {
-    if (value.kind !== 'map') continue;
+    if (value.kind !== 'map' || reused.has(map)) continue;
     const inner = maps[value.map];
     if (inner === undefined) {
       throw new BpfError({ code: 'slot-without-map', map: owner.name, index: value.index });
@@ -29,7 +36,7 @@ export function fillMapSlots(spec: ObjectSpec, maps: readonly BackendMap[]): voi
 /** Stores the programs that prog arrays were given in C; `programs` is keyed by function. */
 export function fillProgramSlots(
   spec: ObjectSpec,
-  maps: readonly BackendMap[],
+  maps: readonly (BackendMap | undefined)[],
   programs: ReadonlyMap<number, BackendProgram>,
 ): void {
   for (const { owner, map, value } of initialValues(spec, maps)) {
@@ -55,8 +62,12 @@ interface OwnedValue {
   readonly value: InitialValue;
 }
 
-function* initialValues(spec: ObjectSpec, maps: readonly BackendMap[]): Generator<OwnedValue> {
+function* initialValues(
+  spec: ObjectSpec,
+  maps: readonly (BackendMap | undefined)[],
+): Generator<OwnedValue> {
   for (const [at, map] of maps.entries()) {
+    if (map === undefined) continue;
     const owner = spec.maps[at] as MapSpec;
     for (const value of owner.values) yield { owner, map, value };
   }

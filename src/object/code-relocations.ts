@@ -6,7 +6,8 @@ import type { RelocationTable } from '../elf/relocations.ts';
 import type { CodeRelocationFault } from '../errors/object.ts';
 import { BpfError, type BpfErrorDetail } from '../errors.ts';
 import type { FunctionPlace, FunctionTable } from './functions.ts';
-import { isDataSection, type ObjectSections } from './sections.ts';
+import type { JumpTableReader } from './jump-tables.ts';
+import type { ObjectSections } from './sections.ts';
 import type { InsnRelocation, MapIndex } from './spec.ts';
 
 /** All that a relocation can point at. */
@@ -15,8 +16,9 @@ export interface RelocationTargets {
   readonly functions: FunctionTable;
   /** Maps of `.maps`, by their offset there in bytes. */
   readonly mapsByOffset: ReadonlyMap<number, MapIndex>;
-  /** Maps of data sections, by section index. */
+  /** Maps of data sections, and the arena that has variables, by section index. */
   readonly mapsBySection: ReadonlyMap<number, MapIndex>;
+  readonly jumpTables: JumpTableReader;
   /** Index of the extern, by symbol index. */
   readonly externs: ReadonlyMap<number, number>;
 }
@@ -178,15 +180,27 @@ function resolveLoad(site: Site): InsnRelocation {
     if (map === undefined) throw bad(site, { kind: 'no-map', section: name, offset });
     return { kind: 'map', insn, map };
   }
+  if (targets.sections.roles[section] === 'jump-tables') return resolveJumpTable(site);
   const map = targets.mapsBySection.get(section);
-  if (map === undefined || !isDataSection(targets.sections, section)) {
-    throw bad(site, { kind: 'section', section: name });
-  }
+  if (map === undefined) throw bad(site, { kind: 'section', section: name });
   const size = targets.sections.elf.sections[section]?.size ?? 0;
   if (offset < 0 || offset > size) {
     throw bad(site, { kind: 'outside-data', section: name, offset, size });
   }
   return { kind: 'map-value', insn, map, offset };
+}
+
+/** The symbol is the whole table; the immediate says where in it. */
+function resolveJumpTable(site: Site): InsnRelocation {
+  const { entries, entry, place, insns, insn, targets } = site;
+  const table = targets.jumpTables.read(entries.symbols[entry] as number, place);
+  if ('fault' in table) throw bad(site, table.fault);
+  const offset = insns.imm[insn] as number;
+  const size = table.targets.length * 8;
+  if (offset < 0 || offset >= size || offset % 8 !== 0) {
+    throw bad(site, { kind: 'outside-data', section: '.jumptables', offset, size });
+  }
+  return { kind: 'jump-table', insn, targets: table.targets, offset };
 }
 
 function definedSection(site: Site): number {

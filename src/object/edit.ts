@@ -1,4 +1,5 @@
 import { BpfError } from '../errors.ts';
+import { resizeDataSection } from './resize.ts';
 import type { DataSection, MapSpec, ObjectSpec, ProgramSpec, VariableSpec } from './spec.ts';
 
 /** What of a map can be changed before loading; names, slots and contents have ways of their own. */
@@ -11,8 +12,10 @@ export type ProgramPatch = Partial<
 
 /**
  * The specification with one map changed; the given one stays as it is. A data section's map
- * that gets another value size is cut or filled with zeros, and loses its type, which no
- * longer fits it. {@link BpfError} `no-such-name` where there is no such map.
+ * that gets another value size is cut or filled with zeros. Where its last variable is an
+ * array, that grows or shrinks with it, in the types, too; else the map loses its type, which
+ * no longer fits it (libbpf's `bpf_map__set_value_size`). {@link BpfError} `no-such-name`
+ * where there is no such map.
  *
  * @example `editMap(spec, 'events', { maxEntries: 65536 })`
  */
@@ -20,16 +23,33 @@ export function editMap(spec: ObjectSpec, name: string, patch: MapPatch): Object
   const index = spec.maps.findIndex((map) => map.name === name);
   const map = spec.maps[index];
   if (map === undefined) throw noSuch('map', name, spec.maps);
-  return { ...spec, maps: spec.maps.with(index, patchMap(map, patch)) };
+  if (map.data === undefined || (patch.valueSize ?? map.valueSize) === map.valueSize) {
+    return { ...spec, maps: spec.maps.with(index, { ...map, ...patch }) };
+  }
+  return resizeMap(spec, index, { ...map, ...patch }, map.data);
 }
 
-function patchMap(map: MapSpec, patch: MapPatch): MapSpec {
-  const patched = { ...map, ...patch };
-  if (map.data === undefined || patched.valueSize === map.valueSize) return patched;
-  const contents = new Uint8Array(patched.valueSize);
-  contents.set(map.data.contents.subarray(0, patched.valueSize));
-  const data = { ...map.data, contents };
-  return { ...patched, data, valueType: patch.valueType };
+/** `map` already has its new value size. */
+function resizeMap(spec: ObjectSpec, index: number, map: MapSpec, data: DataSection): ObjectSpec {
+  const size = map.valueSize;
+  const contents = new Uint8Array(size);
+  contents.set(data.contents.subarray(0, size));
+  const resized =
+    spec.btf === undefined || map.valueType === undefined
+      ? undefined
+      : resizeDataSection(spec.btf, map.valueType, size);
+  if (resized === undefined) {
+    const untyped = { ...map, data: { ...data, contents }, valueType: undefined };
+    return { ...spec, maps: spec.maps.with(index, untyped) };
+  }
+  const { btf, variable } = resized;
+  const variables = data.variables.map((each) =>
+    each.name === variable.name && each.offset === variable.offset
+      ? { ...each, size: variable.size, type: variable.type }
+      : each,
+  );
+  const typed = { ...map, data: { ...data, contents, variables } };
+  return { ...spec, btf, maps: spec.maps.with(index, typed) };
 }
 
 /**
@@ -43,6 +63,29 @@ export function editProgram(spec: ObjectSpec, name: string, patch: ProgramPatch)
   const program = spec.programs[index];
   if (program === undefined) throw noSuch('program', name, spec.programs);
   return { ...spec, programs: spec.programs.with(index, { ...program, ...patch }) };
+}
+
+/**
+ * The specification with a second program of the same code, which can have another type,
+ * target or flags; the given one stays as it is. {@link BpfError} `no-such-name` where there
+ * is no such program, `name-taken` where there already is one of the new name.
+ *
+ * @example `cloneProgram(spec, 'on_probe', 'on_return', { attachTarget: 'do_exit' })`
+ */
+export function cloneProgram(
+  spec: ObjectSpec,
+  name: string,
+  newName: string,
+  patch: ProgramPatch = {},
+): ObjectSpec {
+  const index = spec.programs.findIndex((program) => program.name === name);
+  const program = spec.programs[index];
+  if (program === undefined) throw noSuch('program', name, spec.programs);
+  if (newName === '' || spec.programs.some((other) => other.name === newName)) {
+    throw new BpfError({ code: 'name-taken', what: 'program', name: newName });
+  }
+  const clone = { ...program, ...patch, name: newName };
+  return { ...spec, programs: spec.programs.toSpliced(index + 1, 0, clone) };
 }
 
 /**

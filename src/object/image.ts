@@ -1,5 +1,6 @@
 import type { InsnIndex, Insns } from '../asm/insns.ts';
 import type { Btf } from '../btf/btf.ts';
+import type { TypeId } from '../btf/types.ts';
 import type { FuncInfo, LineInfo, MapIndex } from './spec.ts';
 
 /**
@@ -29,8 +30,21 @@ export interface ProgramImage {
   readonly lineInfo: readonly LineInfo[];
   /** The object's types, which func and line info refer to. */
   readonly btf: Btf | undefined;
+  /** Set for a program that is a member of a struct_ops struct. */
+  readonly structOps?: StructOpsTarget | undefined;
   /** Instructions that a failed CO-RE relocation made unusable, with the reason. */
   readonly poisoned: readonly { readonly insn: InsnIndex; readonly reason: string }[];
+}
+
+/** The kernel's struct that a struct_ops program belongs to. */
+export interface StructOpsTarget {
+  /** Name of the struct in the target. */
+  readonly name: string;
+  /** Its id in the target's types. */
+  readonly type: TypeId;
+  /** Index of the program's member in the target's struct. */
+  readonly member: number;
+  readonly module: string | undefined;
 }
 
 export interface ImageFunction {
@@ -52,7 +66,37 @@ export type Slot =
       readonly insn: InsnIndex;
       readonly map: MapIndex;
       readonly offset: number;
+    }
+  /** Call of a kfunc; `src` already says so, `imm` and `off` are the backend's. */
+  | ({ readonly kind: 'kfunc'; readonly insn: InsnIndex } & KernelEntity)
+  /** `ld_imm64` of a kernel variable's address (`BPF_PSEUDO_BTF_ID`). */
+  | ({ readonly kind: 'kernel-variable'; readonly insn: InsnIndex } & KernelEntity)
+  /**
+   * `ld_imm64` of an instruction array that the backend makes for this program alone:
+   * `targets` are absolute in the image's `insns`, `offset` is in bytes.
+   */
+  | {
+      readonly kind: 'jump-table';
+      readonly insn: InsnIndex;
+      readonly targets: readonly InsnIndex[];
+      readonly offset: number;
     };
+
+/** A slot that names a map. */
+export type MapSlot = Extract<Slot, { readonly map: MapIndex }>;
+
+export function isMapSlot(slot: Slot): slot is MapSlot {
+  return slot.kind === 'map' || slot.kind === 'map-value';
+}
+
+/** A function or variable of the target that has a type. */
+export interface KernelEntity {
+  readonly name: string;
+  /** Its FUNC or VAR in the types of the kernel, or of the module. */
+  readonly type: TypeId;
+  /** Module that has it; undefined for the kernel itself. */
+  readonly module: string | undefined;
+}
 
 /** The line that instruction `insn` of an image comes from, if the object says. */
 export function sourceLineAt(

@@ -21,11 +21,14 @@ const mostMembers = 32;
  */
 export class DefinitionTypes {
   readonly btf: Btf;
+  /** Members without a meaning are passed over (libbpf's `relaxed_maps`), not refused. */
+  readonly relaxed: boolean;
   readonly #resolved = new Map<TypeId, TypeId>();
   readonly #sizes = new Map<TypeId, number>();
 
-  constructor(btf: Btf) {
+  constructor(btf: Btf, relaxed = false) {
     this.btf = btf;
+    this.relaxed = relaxed;
   }
 
   /** {@link resolveType}, each chain once. */
@@ -67,7 +70,7 @@ interface Draft {
 }
 
 /**
- * Reads the struct that defines a map: libbpf's `parse_btf_map_def`, strict. Numbers are
+ * Reads the struct that defines a map: libbpf's `parse_btf_map_def`, strict or relaxed. Numbers are
  * pointers to arrays of that length (`__uint`) or enums with one enumerator (`__ulong`);
  * types are pointers to them (`__type`); `values` is a flexible array at the end
  * (`__array`), of pointers to a map definition or to functions. Throws a {@link BpfError}
@@ -165,6 +168,7 @@ function readMember(draft: Draft, member: BtfMember, isLast: boolean): void {
       draft.pinning = readPinning(draft, member);
       return;
     default:
+      if (draft.types.relaxed) return;
       throw bad(draft, member.name, { kind: 'unknown-member' });
   }
 }

@@ -1,3 +1,4 @@
+import { BPF_MAP_TYPE } from '../abi/bpf.ts';
 import type { BtfComposite, BtfDataSection } from '../btf/types.ts';
 import type { ElfSection } from '../elf/elfy.ts';
 import { BpfError } from '../errors.ts';
@@ -19,19 +20,22 @@ export interface DefinedMap {
 /**
  * The maps that section `.maps` defines, in the order of their places in it (libbpf's
  * `bpf_object__init_user_btf_maps`). Throws a {@link BpfError} that names map and member.
+ * `relaxed` passes over members without a meaning.
  */
 export function readMaps(
   section: ElfSection,
   types: ObjectTypes | undefined,
+  relaxed: boolean,
 ): readonly DefinedMap[] {
   const btf = types?.btf;
   const id = types?.dataSections.get(section.name);
   if (btf === undefined || id === undefined) throw new BpfError({ code: 'maps-without-types' });
   const type = dataSectionOf(btf, id);
-  const definitions = new DefinitionTypes(btf);
+  const definitions = new DefinitionTypes(btf, relaxed);
   const maps = type.vars.map((_, index) => readMap(definitions, type, index, section.size));
   maps.sort((a, b) => a.offset - b.offset);
   checkNames(maps);
+  checkArenas(maps);
   return maps;
 }
 
@@ -41,6 +45,17 @@ function checkNames(maps: readonly DefinedMap[]): void {
     if (seen.has(spec.name)) throw badMap(spec.name, '', { kind: 'duplicate' });
     seen.add(spec.name);
   }
+}
+
+/** Variables of an arena and pointers to it name no map, so there can be one. */
+function checkArenas(maps: readonly DefinedMap[]): void {
+  const [first, second] = maps.filter(({ spec }) => spec.type === BPF_MAP_TYPE.ARENA);
+  if (first === undefined || second === undefined) return;
+  throw new BpfError({
+    code: 'several-arenas',
+    first: first.spec.name,
+    second: second.spec.name,
+  });
 }
 
 function readMap(

@@ -1,5 +1,6 @@
 import { BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS } from '../abi/bpf.ts';
 import { decodeInsns, insnSize } from '../asm/insns.ts';
+import { type TypeId, voidId } from '../btf/types.ts';
 import { plainContents } from '../elf/elf.ts';
 import { badSection, type ElfSection } from '../elf/elfy.ts';
 import {
@@ -9,14 +10,16 @@ import {
   resolveFunction,
 } from './code-relocations.ts';
 import type { FunctionInfo } from './ext-info.ts';
-import { type FunctionPlace, type FunctionTable, textSection } from './functions.ts';
+import { type FunctionPlace, textSection } from './functions.ts';
+import type { SectionHandlers } from './section-handlers.ts';
 import { matchSection, SECTION_FLAG, splitAutoload } from './section-rules.ts';
-import type { FunctionIndex, FunctionSpec, ProgramSpec } from './spec.ts';
+import type { ArgumentTag, FunctionIndex, FunctionSpec, ProgramSpec } from './spec.ts';
 
 /** The code of every function, with its relocations resolved; in the order of the table. */
 export function readFunctions(
   targets: RelocationTargets,
   info: readonly FunctionInfo[],
+  argumentTags: ReadonlyMap<TypeId, readonly ArgumentTag[]>,
 ): readonly FunctionSpec[] {
   const { sections, functions: table } = targets;
   const out: FunctionSpec[] = [];
@@ -30,10 +33,19 @@ export function readFunctions(
       const place = table.functions[i] as FunctionPlace;
       entry = firstEntryFrom(entries, entry, place.start);
       const records = info[i] as FunctionInfo;
-      out.push(readFunction(place, bytes, entries, entry, targets, records));
+      const spec = readFunction(place, bytes, entries, entry, targets, records);
+      out.push(argumentTags.size === 0 ? spec : withTags(spec, argumentTags));
     }
   }
   return out;
+}
+
+function withTags(
+  spec: FunctionSpec,
+  argumentTags: ReadonlyMap<TypeId, readonly ArgumentTag[]>,
+): FunctionSpec {
+  const own = argumentTags.get(spec.funcInfo[0]?.type ?? voidId);
+  return own === undefined ? spec : { ...spec, argumentTags: own };
 }
 
 function codeOf(section: ElfSection): Uint8Array {
@@ -77,21 +89,21 @@ function readFunction(
 }
 
 /**
- * The entry points among the functions, in their order. Functions in `.text` are subprograms
- * unless there is only one function in all (libbpf's `prog_is_subprog`). libbpf calls no
+ * The entry points among the functions, in their order. Functions in `.text` are subprograms,
+ * even one that is alone there (libbpf's `prog_is_subprog`, as of 1.7). libbpf calls no
  * function outside `.text`; here one may, and a function that is called and whose section's
  * name means nothing is a subprogram too.
  */
 export function findPrograms(
-  table: FunctionTable,
   functions: readonly FunctionSpec[],
+  handlers: SectionHandlers,
 ): readonly ProgramSpec[] {
   const used = findUsed(functions);
   const programs: ProgramSpec[] = [];
   functions.forEach((spec, i) => {
     const index = i as FunctionIndex;
-    if (spec.section === textSection && table.functions.length > 1) return;
-    const program = programOf(spec, index);
+    if (spec.section === textSection) return;
+    const program = programOf(spec, index, handlers);
     if (program.type === undefined && used.has(index)) return;
     programs.push(program);
   });
@@ -110,10 +122,14 @@ function findUsed(functions: readonly FunctionSpec[]): ReadonlySet<FunctionIndex
   return used;
 }
 
-function programOf(spec: FunctionSpec, index: FunctionIndex): ProgramSpec {
+function programOf(
+  spec: FunctionSpec,
+  index: FunctionIndex,
+  handlers: SectionHandlers,
+): ProgramSpec {
   const { section, autoload } = splitAutoload(spec.section);
   const match = matchSection(section);
-  return {
+  const program = {
     name: spec.name,
     function: index,
     section,
@@ -123,6 +139,7 @@ function programOf(spec: FunctionSpec, index: FunctionIndex): ProgramSpec {
     flags: programFlags(match?.rule.flags ?? 0),
     autoload,
   };
+  return match === undefined ? handlers.apply(program) : program;
 }
 
 function programFlags(flags: number): number {

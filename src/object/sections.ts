@@ -8,6 +8,8 @@ import type { DataSection } from './spec.ts';
 export type SectionRole =
   | 'code'
   | Exclude<DataSection['kind'], 'kconfig'>
+  | 'struct-ops'
+  | 'jump-tables'
   | 'maps'
   | 'btf'
   | 'btf-ext'
@@ -25,6 +27,10 @@ export interface ObjectSections {
   /** Non-empty data sections, in file order. */
   readonly data: readonly ElfSection[];
   readonly maps: ElfSection | undefined;
+  /** Structs of kernel callbacks: `.struct_ops`, `.struct_ops.link` and both with a `?`. */
+  readonly structOps: readonly ElfSection[];
+  /** Global variables in an arena. */
+  readonly arena: ElfSection | undefined;
   readonly btf: ElfSection | undefined;
   readonly btfExt: ElfSection | undefined;
   readonly license: ElfSection | undefined;
@@ -41,24 +47,29 @@ export function sortSections(elf: ElfFile): ObjectSections {
   const roles: SectionRole[] = [];
   const code: ElfSection[] = [];
   const data: ElfSection[] = [];
+  const structOps: ElfSection[] = [];
   const singles = new Map<SectionRole, ElfSection>();
   for (const section of elf.sections) {
     const role = roleOf(section);
     roles.push(role);
     if (role === 'code') code.push(section);
     else if (isData(role)) data.push(section);
+    else if (role === 'struct-ops') structOps.push(section);
     else if (role !== 'ignored') {
       if (singles.has(role)) throw duplicate(section);
       singles.set(role, section);
     }
   }
   checkDistinct(code);
+  if (structOps.length > 1) checkDistinct(structOps);
   return {
     elf,
     roles,
     code,
     data,
     maps: singles.get('maps'),
+    structOps,
+    arena: singles.get('arena'),
     btf: singles.get('btf'),
     btfExt: singles.get('btf-ext'),
     license: singles.get('license'),
@@ -66,30 +77,24 @@ export function sortSections(elf: ElfFile): ObjectSections {
   };
 }
 
-function isData(role: SectionRole | undefined): boolean {
+function isData(role: SectionRole): boolean {
   return role === 'data' || role === 'rodata' || role === 'bss';
-}
-
-/** True where variables of section `index` live in a map of their own. */
-export function isDataSection(sections: ObjectSections, index: number): boolean {
-  return isData(sections.roles[index]);
 }
 
 function roleOf(section: ElfSection): SectionRole {
   const { name, type, size } = section;
+  if (name === 'maps') {
+    throw new BpfError({ code: 'unsupported-section', section: name, reason: legacyMaps });
+  }
   if (type === SHT.NOBITS) return size > 0 && hasPrefix(name, '.bss') ? 'bss' : 'ignored';
   if (type !== SHT.PROGBITS) return 'ignored';
   const named = namedRoles.get(name);
   if (named !== undefined) return named;
-  const refusal = refused.get(name);
-  if (refusal !== undefined) {
-    throw new BpfError({ code: 'unsupported-section', section: name, reason: refusal });
-  }
   if (size === 0) return 'ignored';
   if ((section.flags & SHF.EXECINSTR) !== 0) return 'code';
   if (hasPrefix(name, '.data')) return 'data';
   if (hasPrefix(name, '.rodata')) return 'rodata';
-  return 'ignored';
+  return optionalRoles.get(name) ?? 'ignored';
 }
 
 const namedRoles: ReadonlyMap<string, SectionRole> = new Map([
@@ -100,20 +105,18 @@ const namedRoles: ReadonlyMap<string, SectionRole> = new Map([
   ['version', 'version'],
 ]);
 
-const structOps = 'struct_ops maps are not supported yet';
-
-const refused: ReadonlyMap<string, string> = new Map([
-  [
-    'maps',
-    'definitions as struct bpf_map_def are not supported (nor by libbpf since 1.0); define the maps in SEC(".maps") with __uint() and __type()',
-  ],
-  ['.struct_ops', structOps],
-  ['.struct_ops.link', structOps],
-  ['?.struct_ops', structOps],
-  ['?.struct_ops.link', structOps],
-  ['.addr_space.1', 'global variables in an arena are not supported yet'],
-  ['.jumptables', 'indirect jumps are not supported yet; compile with -fno-jump-tables'],
+/** Roles of sections that mean nothing while they are empty. */
+const optionalRoles: ReadonlyMap<string, SectionRole> = new Map([
+  ['.struct_ops', 'struct-ops'],
+  ['.struct_ops.link', 'struct-ops'],
+  ['?.struct_ops', 'struct-ops'],
+  ['?.struct_ops.link', 'struct-ops'],
+  ['.addr_space.1', 'arena'],
+  ['.jumptables', 'jump-tables'],
 ]);
+
+const legacyMaps =
+  'definitions as struct bpf_map_def are not supported (nor by libbpf since 1.0); define the maps in SEC(".maps") with __uint() and __type(), in Rust with #[btf_map]';
 
 /** The name itself, or the name followed by a dot and more. */
 function hasPrefix(name: string, prefix: string): boolean {

@@ -27,9 +27,15 @@ export interface ObjectSpec {
   readonly functions: readonly FunctionSpec[];
   /** The entry points, in the order of their sections and offsets. */
   readonly programs: readonly ProgramSpec[];
-  /** BTF-defined maps first, in the order of their definitions, then those of data sections. */
+  /**
+   * BTF-defined maps first, in the order of their definitions, then those of data sections,
+   * of `.kconfig`, and of the structs of kernel callbacks.
+   */
   readonly maps: readonly MapSpec[];
-  /** `extern` declarations: kernel symbols, kfuncs and kconfig values. */
+  /**
+   * `extern` declarations: kconfig values in the order of their places, then kernel symbols
+   * and kfuncs by name.
+   */
   readonly externs: readonly ExternSpec[];
 }
 
@@ -54,6 +60,16 @@ export interface FunctionSpec {
   readonly coreRelocations: readonly CoreRelocation[];
   readonly funcInfo: readonly FuncInfo[];
   readonly lineInfo: readonly LineInfo[];
+  /** Tags of its arguments (`__arg_ctx`, `__arg_nonnull`, …); left out where there are none. */
+  readonly argumentTags?: readonly ArgumentTag[];
+}
+
+/** A declaration tag of an argument of a global function. */
+export interface ArgumentTag {
+  /** From 0. */
+  readonly argument: number;
+  /** What follows `arg:`; the kernel knows `ctx`, `nonnull`, `nullable`, `trusted`, `untrusted`, `arena`. */
+  readonly tag: string;
 }
 
 /** What an ELF relocation at one instruction points at. */
@@ -71,6 +87,17 @@ export type InsnRelocation =
   | { readonly kind: 'call'; readonly insn: InsnIndex; readonly target: FunctionIndex }
   /** `ld_imm64` of a subprogram's address (callbacks). */
   | { readonly kind: 'function-address'; readonly insn: InsnIndex; readonly target: FunctionIndex }
+  /**
+   * `ld_imm64` of a jump table, or of a pointer into one (clang's `.jumptables`, indirect
+   * jumps): `targets` are its entries, instructions of the same function, and `offset` the
+   * place in it in bytes.
+   */
+  | {
+      readonly kind: 'jump-table';
+      readonly insn: InsnIndex;
+      readonly targets: readonly InsnIndex[];
+      readonly offset: number;
+    }
   /** Call of a kfunc, by its extern. */
   | { readonly kind: 'extern-call'; readonly insn: InsnIndex; readonly extern: number }
   /** `ld_imm64` of an extern variable. */
@@ -160,12 +187,49 @@ export interface MapSpec {
   readonly keyType: TypeId | undefined;
   readonly valueType: TypeId | undefined;
   readonly pinning: 'none' | 'by-name';
+  /** False for a map that is not to be made; programs that use it load only where they cannot get there. */
+  readonly autocreate?: boolean | undefined;
   /** Template of the maps that a map of maps holds. */
   readonly inner: MapSpec | undefined;
   /** Initial slots of a map of maps or a prog array. */
   readonly values: readonly InitialValue[];
-  /** Set where the map holds a data section. */
+  /** Set where the map holds a data section, the variables of an arena included. */
   readonly data: DataSection | undefined;
+  /** Pointers to kernel objects or user memory in the value; left out where there are none. */
+  readonly pointers?: readonly KernelPointer[];
+  /** Set where the map is a variable of `.struct_ops` or `.struct_ops.link`. */
+  readonly structOps?: StructOpsSpec | undefined;
+}
+
+/** A tagged pointer in the value of a map (`__kptr`, `__uptr`, …). */
+export interface KernelPointer {
+  /** In bytes from the start of the value. */
+  readonly offset: number;
+  readonly tag: 'kptr' | 'kptr_untrusted' | 'percpu_kptr' | 'uptr';
+  /** What it points at, in the object's types. */
+  readonly type: TypeId;
+}
+
+/** A struct of kernel callbacks, filled by the object. */
+export interface StructOpsSpec {
+  /** The variable's section, without a leading `?`. */
+  readonly section: string;
+  /** False for sections that start with `?`. */
+  readonly autocreate: boolean;
+  /** Section `.struct_ops.link`: registered by a link (`BPF_F_LINK`), not by a map update. */
+  readonly link: boolean;
+  /** The variable's struct, in the object's types. */
+  readonly type: TypeId;
+  /** Initial value in the object's own layout, `sizeof` the struct. */
+  readonly contents: Uint8Array;
+  /** Members that hold functions, by index of the member. */
+  readonly functions: readonly StructOpsFunction[];
+}
+
+export interface StructOpsFunction {
+  /** Index of the member in the struct. */
+  readonly member: number;
+  readonly function: FunctionIndex;
 }
 
 export type InitialValue =
@@ -174,7 +238,8 @@ export type InitialValue =
 
 export interface DataSection {
   readonly section: string;
-  readonly kind: 'data' | 'rodata' | 'bss' | 'kconfig';
+  /** `arena`: section `.addr_space.1`, at the end of the arena that the object defines. */
+  readonly kind: 'data' | 'rodata' | 'bss' | 'kconfig' | 'arena';
   /** Initial value, `valueSize` long before the map's page rounding. */
   readonly contents: Uint8Array;
   readonly variables: readonly VariableSpec[];
@@ -195,6 +260,19 @@ export interface ExternSpec {
   readonly name: string;
   readonly kind: 'kfunc' | 'ksym' | 'kconfig';
   readonly weak: boolean;
-  /** The FUNC of a kfunc, the type of a variable's value. */
+  /** The FUNC of a kfunc, the type of a variable's value; undefined for a variable declared `void`. */
   readonly type: TypeId | undefined;
+  /** Where the value of a kconfig extern goes. */
+  readonly kconfig?: KconfigPlace | undefined;
+}
+
+/** Room of one kconfig value in the map of `.kconfig`, and how it is written there. */
+export interface KconfigPlace {
+  readonly map: MapIndex;
+  /** In bytes from the start of the map's value. */
+  readonly offset: number;
+  /** In bytes. */
+  readonly size: number;
+  readonly form: 'bool' | 'tristate' | 'char' | 'int' | 'char-array';
+  readonly signed: boolean;
 }

@@ -41,23 +41,32 @@ export function indexVariables(elf: ElfFile): VariableIndex {
   return index;
 }
 
-/** The types of an object, with its data sections found. */
+/** The types of an object, with what the loader looks for in them. */
 export interface ObjectTypes {
   readonly btf: Btf;
-  /** Ids of the DATASECs by name. */
+  /** Ids of the DATASECs by name; of several with one name, the first. */
   readonly dataSections: ReadonlyMap<string, TypeId>;
+  /** Ids of the DECL_TAGs. */
+  readonly declTags: readonly TypeId[];
+  /** Whether there is any TYPE_TAG. */
+  readonly hasTypeTags: boolean;
 }
 
-/** Ids of the DATASECs of a BTF by name; of several with one name, the first. */
-function findDataSections(btf: Btf): ReadonlyMap<string, TypeId> {
-  const found = new Map<string, TypeId>();
+/** Looks through the types of an object, once for all. */
+export function surveyTypes(btf: Btf): ObjectTypes {
+  const dataSections = new Map<string, TypeId>();
+  const declTags: TypeId[] = [];
+  let hasTypeTags = false;
   for (let i = btf.firstId; i < btf.endId; i++) {
     const id = i as TypeId;
-    if (btf.kindOf(id) !== BTF_KIND.DATASEC) continue;
-    const name = btf.nameOf(id);
-    if (!found.has(name)) found.set(name, id);
+    const kind = btf.kindOf(id);
+    if (kind === BTF_KIND.DATASEC) {
+      const name = btf.nameOf(id);
+      if (!dataSections.has(name)) dataSections.set(name, id);
+    } else if (kind === BTF_KIND.DECL_TAG) declTags.push(id);
+    else if (kind === BTF_KIND.TYPE_TAG) hasTypeTags = true;
   }
-  return found;
+  return { btf, dataSections, declTags, hasTypeTags };
 }
 
 /** DATASECs that no ELF section belongs to: they only group `extern` declarations. */
@@ -66,11 +75,17 @@ const externSections: ReadonlySet<string> = new Set(['.kconfig', '.ksyms']);
 /**
  * The types with the size of every DATASEC and the offsets of its variables made right:
  * clang leaves the size 0, and one-pass linking leaves stale offsets, so both are taken from
- * the section and the symbols (libbpf's `btf_fixup_datasec`).
+ * the section and the symbols (libbpf's `btf_fixup_datasec`). Those of `.kconfig`, which has
+ * no section, are given.
  */
-export function fixDataSections(btf: Btf, elf: ElfFile, variables: VariableIndex): ObjectTypes {
-  const fixes: DataSectionFix[] = [];
-  const dataSections = findDataSections(btf);
+export function fixDataSections(
+  types: ObjectTypes,
+  elf: ElfFile,
+  variables: VariableIndex,
+  kconfig: DataSectionFix | undefined,
+): ObjectTypes {
+  const { btf, dataSections } = types;
+  const fixes: DataSectionFix[] = kconfig === undefined ? [] : [kconfig];
   const byName = sectionsByName(elf);
   for (const [name, id] of dataSections) {
     if (externSections.has(name)) continue;
@@ -84,7 +99,7 @@ export function fixDataSections(btf: Btf, elf: ElfFile, variables: VariableIndex
       fixes.push({ id, size: section.size, offsets });
     }
   }
-  return { btf: fixes.length === 0 ? btf : patchDataSections(btf, fixes), dataSections };
+  return fixes.length === 0 ? types : { ...types, btf: patchDataSections(btf, fixes) };
 }
 
 /** The first section of each name, of those that can hold variables. */

@@ -19,7 +19,7 @@ export interface PlannedCore {
 export function planFunctions(
   spec: ObjectSpec,
   functions: ReadonlySet<FunctionIndex>,
-  targets: readonly Btf[],
+  targets: Iterable<Btf>,
 ): PlannedCore {
   const wanted = spec.functions.map((fn, index) =>
     functions.has(index as FunctionIndex) ? fn : { ...fn, coreRelocations: [] },

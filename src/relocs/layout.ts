@@ -49,9 +49,14 @@ interface Visit {
  * subprogram once, appended when the first reference to it is met; the references of an
  * appended subprogram are followed before those that come after the reference that appended
  * it. libbpf recurses; this keeps its own stack, so that no chain of calls is too long.
- * Functions that nothing refers to are not in the image.
+ * Functions that nothing refers to are not in the image, but for `last`, which comes behind all
+ * others.
  */
-export function planLayout(graph: CallGraph, entry: FunctionIndex): ProgramLayout {
+export function planLayout(
+  graph: CallGraph,
+  entry: FunctionIndex,
+  last?: FunctionIndex,
+): ProgramLayout {
   const starts = new Map<FunctionIndex, number>();
   const calls: CallFixup[] = [];
   const stack: Visit[] = [];
@@ -71,6 +76,7 @@ export function planLayout(graph: CallGraph, entry: FunctionIndex): ProgramLayou
     const site = visit.sites[visit.next++];
     if (site === undefined) {
       stack.pop();
+      if (stack.length === 0 && last !== undefined && !starts.has(last)) place(last);
       continue;
     }
     const insn = (visit.start + site.insn) as InsnIndex;

@@ -23,11 +23,15 @@ export class VmClock {
   #monotonic: bigint;
   #realtime: bigint;
   readonly #suspended: bigint;
+  readonly #cells: BigUint64Array;
 
-  constructor(options: ClockOptions = {}) {
+  /** `cells` are four words that show the clocks to compiled programs: monotonic, boot, coarse, TAI. */
+  constructor(options: ClockOptions = {}, cells: BigUint64Array = new BigUint64Array(4)) {
     this.#monotonic = options.monotonic ?? 1_000_000_000n;
     this.#suspended = options.suspended ?? 0n;
+    this.#cells = cells;
     this.#realtime = options.realtime ?? startOfTime;
+    this.#publish();
   }
 
   /** `CLOCK_MONOTONIC`, in nanoseconds. */
@@ -56,5 +60,13 @@ export class VmClock {
     if (by < 0n) throw new RangeError('time does not run backwards');
     this.#monotonic += by;
     this.#realtime += by;
+    this.#publish();
+  }
+
+  #publish(): void {
+    this.#cells[0] = this.monotonic;
+    this.#cells[1] = this.boot;
+    this.#cells[2] = this.coarse;
+    this.#cells[3] = this.tai;
   }
 }

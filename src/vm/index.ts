@@ -1,12 +1,16 @@
 export { builtinBtf } from './builtin.ts';
 export type { ClockOptions, VmClock } from './clock.ts';
 export type { NetworkInterface, Redirect } from './contexts/fields.ts';
+export { describeLowered } from './engine/describe.ts';
+export { VmHost, type VmHostOptions } from './host.ts';
+export { type EngineChoice, moduleBytes } from './jit/jit.ts';
 export { ArrayMap, PercpuArrayMap } from './maps/array.ts';
 export { mapTypes } from './maps/create.ts';
 export { HashMap, PercpuHashMap } from './maps/hash.ts';
 export { VmMap } from './maps/map.ts';
 export { RingBufferMap } from './maps/ring-buffer.ts';
 export { ArrayOfMaps, HashOfMaps, ProgArrayMap } from './maps/slots.ts';
+export { StructOpsMap } from './maps/struct-ops.ts';
 export type { MemoryStats } from './memory.ts';
 export {
   KernelObject,
@@ -14,6 +18,7 @@ export {
   type ObjectMembers,
   type ObjectValue,
 } from './objects.ts';
+export { VmPins } from './pins.ts';
 export type { VmProgram } from './program.ts';
 export type { CurrentTask, TaskDescription } from './task.ts';
 export type { VmTestRunInput, VmTestRunResult } from './test-run.ts';

@@ -67,6 +67,12 @@ export interface RunContext {
    */
   readonly fields?: ContextFields | undefined;
   /**
+   * Offset in VM memory of two u64, the addresses of the packet's first byte and of its end as
+   * the fields `data` and `data_end` read: compiled code takes them from there. 0 or absent
+   * where there are none.
+   */
+  readonly cells?: number | undefined;
+  /**
    * Legacy packet loads (`LD_ABS`, `LD_IND`): `size` bytes at `offset` of the packet as a
    * big-endian number, or undefined where the packet ends before. `offset` is signed; the
    * negative ranges `SKF_NET_OFF` and `SKF_LL_OFF` count from the network and link header.

@@ -31,12 +31,18 @@ export interface MemoryStats {
   readonly byLabel: ReadonlyMap<string, number>;
 }
 
+/** Bytes in use under one label. */
+interface Owner {
+  readonly label: string;
+  bytes: number;
+}
+
 interface Block {
   /** In bytes, as asked for. */
   readonly size: number;
   /** In bytes, as taken: the size class, or the range. */
   readonly taken: number;
-  readonly label: string;
+  readonly owner: Owner;
   readonly readOnly: boolean;
 }
 
@@ -44,13 +50,42 @@ interface Block {
 const largestClass = 16_384;
 const chunkSize = 65_536;
 const readOnlyShare = 16;
+/** Labels from which on those with nothing in use are looked for. */
+const mostOwners = 1024;
+
+/**
+ * The lowest pages, which are never valid for programs: NULL plus a small offset faults, and
+ * engines keep there what no program may damage, in words that compiled code reads too.
+ *
+ * ```
+ *      0  u64  address of `mainLow`, upper half included
+ *      8  u64  bytes that programs may load from there on
+ *     16  u64  bytes that programs may store to from `storeLow` on
+ *     24  u64 × 4  clocks in nanoseconds: monotonic, boot, coarse, TAI
+ *     56  u32 × 4  state of the random source
+ *   4096  64 records of 3072 bytes, one for each CPU, see `jit/state.ts`
+ * 200704  cells of 16 bytes: what contexts let compiled code read, see `takeCells`
+ * ```
+ */
+export const engineArea = {
+  mainLow: 0,
+  loadSpan: 8,
+  storeSpan: 16,
+  clocks: 24,
+  random: 56,
+  cpus: 4096,
+  cpuSize: 3072,
+  cells: 200_704,
+  cellSize: 16,
+  size: 4 * wasmPageSize,
+} as const;
 
 /**
  * Memory of one VM: a single WebAssembly memory, of which a program sees one contiguous
  * window (upper address half `windows.main`, lower half = offset here).
  *
  * ```
- *   0 … 64 KiB   never valid, so that NULL plus a small offset faults
+ *   0 … 256 KiB  never valid, see {@link engineArea}
  *   … mainLow    read-only memory that is not in use yet; not valid
  *   mainLow … storeLow    read-only maps, growing downwards
  *   storeLow … mainEnd    everything else, growing upwards
@@ -78,13 +113,15 @@ export class VmMemory {
   readonly #writable: RangeAllocator;
   readonly #readOnly: RangeAllocator;
   readonly #blocks = new Map<number, Block>();
-  readonly #byLabel = new Map<string, number>();
+  readonly #owners = new Map<string, Owner>();
   readonly #freeByClass = new Map<number, number[]>();
   /** End of what was ever handed out; memory above it is still zero. */
   #writableTouched = 0;
   #readOnlyTouched = 0;
   #inUse = 0;
   #peak = 0;
+  readonly #freeCells: number[] = [];
+  #nextCells: number = engineArea.cells;
 
   constructor(options: VmMemoryOptions = {}) {
     this.wasm = reserve(options.pages ?? 65_536);
@@ -92,12 +129,13 @@ export class VmMemory {
     this.view = new DataView(this.wasm.buffer);
     this.words = new Uint32Array(this.wasm.buffer);
     const size = this.bytes.length;
-    this.storeLow = alignUp(wasmPageSize + size / readOnlyShare, wasmPageSize);
+    this.storeLow = alignUp(engineArea.size + size / readOnlyShare, wasmPageSize);
     this.mainLow = this.storeLow;
     this.mainEnd = this.storeLow;
     // The last page stays unused, so that no end of a range reaches 2^32.
     this.#writable = new RangeAllocator(size - wasmPageSize - this.storeLow);
-    this.#readOnly = new RangeAllocator(this.storeLow - wasmPageSize);
+    this.#readOnly = new RangeAllocator(this.storeLow - engineArea.size);
+    this.#publishBounds();
     this.limit = options.limit ?? 0x4000_0000;
   }
 
@@ -118,8 +156,9 @@ export class VmMemory {
     const taken = part === 0 ? alignUp(wanted, Math.max(align, 64)) : part;
     const offset = part === 0 ? this.#range(taken, align, readOnly) : this.#part(part);
     if (offset < 0) return 0;
-    this.#blocks.set(offset, { size: wanted, taken, label: options.label, readOnly });
-    this.#account(options.label, wanted);
+    const owner = this.#owner(options.label);
+    this.#blocks.set(offset, { size: wanted, taken, owner, readOnly });
+    this.#account(owner, wanted);
     return offset;
   }
 
@@ -128,7 +167,7 @@ export class VmMemory {
     const block = this.#blocks.get(offset);
     if (block === undefined) throw new Error(`free of ${offset}, which is not allocated`);
     this.#blocks.delete(offset);
-    this.#account(block.label, -block.size);
+    this.#account(block.owner, -block.size);
     if (!block.readOnly && block.taken <= largestClass && this.#freeByClass.has(block.taken)) {
       this.#freeByClass.get(block.taken)?.push(offset);
     } else this.#freeRange(offset, block);
@@ -143,6 +182,26 @@ export class VmMemory {
     const start = access === 'store' ? this.storeLow : this.mainLow;
     if (high === windows.main && offset >= start && size <= this.mainEnd - offset) return offset;
     throw new MemoryFault(low, high, size, access, this.#reason(offset, high, access));
+  }
+
+  /** Offset of 16 bytes of the engine area, which no program can reach; 0 where all are in use. */
+  takeCells(): number {
+    const free = this.#freeCells.pop();
+    if (free !== undefined) return free;
+    const at = this.#nextCells;
+    if (at + engineArea.cellSize > engineArea.size) return 0;
+    this.#nextCells += engineArea.cellSize;
+    return at;
+  }
+
+  /** Gives back what `takeCells` returned. */
+  giveCells(at: number): void {
+    if (at !== 0) this.#freeCells.push(at);
+  }
+
+  /** The allocation that starts at an offset: its size in bytes, and whether programs may only read it. */
+  blockAt(offset: number): { readonly size: number; readonly readOnly: boolean } | undefined {
+    return this.#blocks.get(offset);
   }
 
   /** The nearest allocation to an address, in words, for messages. */
@@ -168,7 +227,11 @@ export class VmMemory {
       inUse: this.#inUse,
       peak: this.#peak,
       limit: this.limit,
-      byLabel: new Map(this.#byLabel),
+      byLabel: new Map(
+        [...this.#owners.values()]
+          .filter(({ bytes }) => bytes > 0)
+          .map(({ label, bytes }) => [label, bytes]),
+      ),
     };
   }
 
@@ -178,12 +241,22 @@ export class VmMemory {
     return 'the memory is read-only for programs';
   }
 
-  #account(label: string, size: number): void {
+  #account(owner: Owner, size: number): void {
     this.#inUse += size;
-    this.#peak = Math.max(this.#peak, this.#inUse);
-    const sum = (this.#byLabel.get(label) ?? 0) + size;
-    if (sum === 0) this.#byLabel.delete(label);
-    else this.#byLabel.set(label, sum);
+    if (this.#inUse > this.#peak) this.#peak = this.#inUse;
+    owner.bytes += size;
+  }
+
+  /** Owners stay when they have nothing any more, as packets come and go; many of those are forgotten. */
+  #owner(label: string): Owner {
+    const known = this.#owners.get(label);
+    if (known !== undefined) return known;
+    if (this.#owners.size >= mostOwners) {
+      for (const [name, { bytes }] of this.#owners) if (bytes === 0) this.#owners.delete(name);
+    }
+    const owner = { label, bytes: 0 };
+    this.#owners.set(label, owner);
+    return owner;
   }
 
   /** A range of its own, zeroed where it was in use before; -1 where there is none. */
@@ -196,6 +269,7 @@ export class VmMemory {
     if (dirty > at) this.bytes.fill(0, offset, this.storeLow + dirty);
     this.#writableTouched = Math.max(this.#writableTouched, at + size);
     this.mainEnd = this.storeLow + this.#writable.top;
+    this.#publishBounds();
     return offset;
   }
 
@@ -207,7 +281,17 @@ export class VmMemory {
     if (at < this.#readOnlyTouched) this.bytes.fill(0, offset, offset + size);
     this.#readOnlyTouched = Math.max(this.#readOnlyTouched, at + size);
     this.mainLow = this.storeLow - this.#readOnly.top;
+    this.#publishBounds();
     return offset;
+  }
+
+  /** Writes the bounds where compiled code finds them. */
+  #publishBounds(): void {
+    const { words, mainLow, mainEnd, storeLow } = this;
+    words[engineArea.mainLow >>> 2] = mainLow;
+    words[(engineArea.mainLow >>> 2) + 1] = windows.main;
+    words[engineArea.loadSpan >>> 2] = mainEnd - mainLow;
+    words[engineArea.storeSpan >>> 2] = mainEnd - storeLow;
   }
 
   #freeRange(offset: number, block: Block): void {
@@ -218,6 +302,7 @@ export class VmMemory {
       this.#writable.free(offset - this.storeLow, block.taken);
       this.mainEnd = this.storeLow + this.#writable.top;
     }
+    this.#publishBounds();
   }
 
   /** A part of a chunk that is cut into parts of `size` bytes, zeroed; -1 where memory ends. */
@@ -266,7 +351,7 @@ function distanceTo(address: number, start: number, size: number): number {
 }
 
 function describeBlock(address: number, start: number, block: Block): string {
-  const what = `${block.label} (${block.size} bytes)`;
+  const what = `${block.owner.label} (${block.size} bytes)`;
   if (address < start) return `${start - address} bytes before ${what}`;
   const inside = address - start;
   return inside < block.size

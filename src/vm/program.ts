@@ -71,7 +71,8 @@ export class VmProgram implements BackendProgram, HeldProgram {
         runProgram(this.lowered, cpu, run.context, { budget: this.#host.instructionBudget });
       }
       const duration = Math.round(((performance.now() - start) * 1e6) / repeat);
-      return { returnValue: (cpu.half[0] as number) >>> 0, ...run.finish(), duration };
+      const { data, context, redirect } = run.finish();
+      return { returnValue: (cpu.half[0] as number) >>> 0, data, context, redirect, duration };
     } finally {
       run.free();
     }

@@ -2,15 +2,17 @@
 export class VmRandom {
   readonly #state: Uint32Array;
 
-  constructor(seed: number) {
+  /** `state` are four words to keep it in: compiled programs draw numbers from it too. */
+  constructor(seed: number, state: Uint32Array = new Uint32Array(4)) {
+    this.#state = state;
     // The state is filled by splitmix32, which never gives four zeros in a row.
     let at = seed >>> 0;
-    this.#state = Uint32Array.from({ length: 4 }, () => {
+    for (let i = 0; i < 4; i++) {
       at = (at + 0x9e37_79b9) >>> 0;
       let word = Math.imul(at ^ (at >>> 16), 0x85eb_ca6b);
       word = Math.imul(word ^ (word >>> 13), 0xc2b2_ae35);
-      return (word ^ (word >>> 16)) >>> 0;
-    });
+      state[i] = (word ^ (word >>> 16)) >>> 0;
+    }
   }
 
   /** The next 32 bits. */

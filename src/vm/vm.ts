@@ -6,8 +6,9 @@ import {
   requireMap,
 } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
+import { quoteName } from '../errors/quote.ts';
 import { BpfError } from '../errors.ts';
-import type { ProgramImage, Slot } from '../object/image.ts';
+import { isMapSlot, type MapSlot, type ProgramImage, type Slot } from '../object/image.ts';
 import type { MapSpec } from '../object/spec.ts';
 import { builtinBtf } from './builtin.ts';
 import { type ClockOptions, VmClock } from './clock.ts';
@@ -18,6 +19,9 @@ import { prepareProgram, releaseProgram } from './engine/engine.ts';
 import { errnoError } from './errno.ts';
 import type { HelperMachine } from './helpers/machine.ts';
 import { createHelpers, helperName } from './helpers/table.ts';
+import { VmHost, type VmHostOptions } from './host.ts';
+import { defaultEngine } from './jit/default-engine.ts';
+import { accelerate, type EngineChoice } from './jit/jit.ts';
 import {
   type Cpu,
   type HelperFunction,
@@ -32,8 +36,9 @@ import { findSpecialFields } from './maps/fields.ts';
 import { VmMap } from './maps/map.ts';
 import { RingBufferMap } from './maps/ring-buffer.ts';
 import { ProgArrayMap } from './maps/slots.ts';
-import { type MemoryStats, VmMemory } from './memory.ts';
+import { engineArea, type MemoryStats, VmMemory } from './memory.ts';
 import { KernelObjects } from './objects.ts';
+import { VmPins } from './pins.ts';
 import { type ProgramHost, tailCallKind, VmProgram } from './program.ts';
 import { VmRandom } from './random.ts';
 import { CurrentTask, type TaskDescription } from './task.ts';
@@ -49,6 +54,12 @@ export interface VmOptions {
   readonly memoryLimit?: number | undefined;
   /** Instructions that one run may take; 100 million by default. */
   readonly instructionBudget?: number | undefined;
+  /**
+   * What runs programs: `interpreter`; `jit`, which compiles each to WebAssembly before its
+   * first run; or `auto`, the default, which compiles what has run for a while. Results are
+   * the same.
+   */
+  readonly engine?: EngineChoice | undefined;
   /** Seed of random numbers and hash functions. */
   readonly seed?: number | undefined;
   readonly clock?: ClockOptions | undefined;
@@ -56,6 +67,8 @@ export interface VmOptions {
   readonly task?: TaskDescription | undefined;
   /** Network devices; the loopback device alone by default. */
   readonly interfaces?: readonly NetworkInterface[] | undefined;
+  /** What the simulated kernel says about itself: version, configuration, symbols. */
+  readonly host?: VmHostOptions | undefined;
 }
 
 const loopback: NetworkInterface = { index: 1, name: 'lo', queues: 1 };
@@ -71,6 +84,8 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
   readonly name = 'vm';
   readonly pageSize = 4096;
   readonly cpuCount: number;
+  readonly host: VmHost;
+  readonly pins = new VmPins(this);
   readonly memory: VmMemory;
   readonly clock: VmClock;
   readonly random: VmRandom;
@@ -78,6 +93,7 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
   readonly cpus: readonly Cpu[];
   readonly interfaces: readonly NetworkInterface[];
   readonly instructionBudget: number | undefined;
+  readonly engine: EngineChoice;
   readonly hashSeed: number;
   /** Places kernel objects and reads them back. */
   readonly kernel: KernelObjects;
@@ -95,13 +111,16 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
   /** Use {@link createVm}. */
   constructor(options: VmOptions = {}) {
     this.cpuCount = checkCpus(options.cpuCount ?? 2);
+    this.host = new VmHost(options.host);
     this.memory = new VmMemory({ limit: options.memoryLimit });
     this.#givenBtf = options.targetBtf;
-    this.clock = new VmClock(options.clock);
-    this.random = new VmRandom(options.seed ?? 1);
+    const { buffer } = this.memory.bytes;
+    this.clock = new VmClock(options.clock, new BigUint64Array(buffer, engineArea.clocks, 4));
+    this.random = new VmRandom(options.seed ?? 1, new Uint32Array(buffer, engineArea.random, 4));
     this.hashSeed = this.random.next();
     this.interfaces = options.interfaces ?? [loopback];
     this.instructionBudget = options.instructionBudget;
+    this.engine = options.engine ?? defaultEngine.choice;
     this.kernel = new KernelObjects(this.memory, () => this.targetBtf());
     this.cpus = Array.from({ length: this.cpuCount }, (_, id) => createCpu(this.memory, id));
     this.#task = new CurrentTask(this.kernel, options.task ?? { pid: 1 });
@@ -155,6 +174,7 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
 
   loadProgram(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): VmProgram {
     this.#checkOpen();
+    checkSlots(image);
     const used = usedMaps(image, maps);
     const environment = this.#environment(maps);
     const lowered = prepareProgram(image, environment, { probeLoads: holdsBtfPointers(image) });
@@ -165,6 +185,7 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
       throw error;
     }
     for (const map of used) map.acquire();
+    accelerate(lowered, this.engine, (header) => this.mapAt(header));
     const program = new VmProgram(this, { id: this.#nextProgramId++, image, lowered, maps: used });
     this.#programs.set(program.id, program);
     return program;
@@ -175,7 +196,8 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
     if (this.#closed) return;
     this.#closed = true;
     for (const program of [...this.#programs.values()]) program.close();
-    for (const { map } of [...this.#maps.values()]) map.close();
+    this.pins.close();
+    for (const { map } of [...this.#maps.values()]) map.closeAll();
     this.#task.free();
   }
 
@@ -248,14 +270,14 @@ function checkCpus(count: number): number {
 }
 
 /** The map that a slot names. */
-function slotMap(slot: Slot, maps: readonly (BackendMap | undefined)[]): VmMap {
+function slotMap(slot: MapSlot, maps: readonly (BackendMap | undefined)[]): VmMap {
   const map = requireMap(maps, slot.map);
   if (map instanceof VmMap) return map;
   throw errnoError('EBADF', 'load program', { map: map.name, reason: 'it is not of this VM' });
 }
 
 function usedMaps(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): VmMap[] {
-  const used = new Set(image.slots.map((slot) => slotMap(slot, maps)));
+  const used = new Set(image.slots.filter(isMapSlot).map((slot) => slotMap(slot, maps)));
   for (const map of used) map.requireOpen();
   return [...used];
 }
@@ -270,8 +292,29 @@ function claimProgArrays(image: ProgramImage, maps: readonly VmMap[]): void {
   }
 }
 
+/** What the VM does not have is said before the first run. */
+function checkSlots(image: ProgramImage): void {
+  for (const slot of image.slots) {
+    if (isMapSlot(slot)) continue;
+    throw errnoError('ENOTSUPP', 'load program', { reason: lackWords(slot) });
+  }
+}
+
+function lackWords(slot: Exclude<Slot, MapSlot>): string {
+  const at = `at instruction ${slot.insn}`;
+  switch (slot.kind) {
+    case 'kfunc':
+      return `the VM has no kernel function ${quoteName(slot.name)} (called ${at})`;
+    case 'kernel-variable':
+      return `the VM has no kernel variable ${quoteName(slot.name)} (used ${at})`;
+    case 'jump-table':
+      return `the VM has no indirect jumps (table used ${at}); compile with -fno-jump-tables`;
+  }
+}
+
 /** Offset in VM memory for a slot (`map_direct_value_addr` for values). */
 function slotOffset(slot: Slot, maps: readonly (BackendMap | undefined)[]): number {
+  if (!isMapSlot(slot)) throw new Error(`no program is loaded with a slot of kind ${slot.kind}`);
   const map = slotMap(slot, maps);
   if (slot.kind === 'map') return map.header;
   if (!(map instanceof ArrayMap)) {

@@ -54,7 +54,7 @@ function copiesText(map: BackendMap, value: Uint8Array): string {
 
 /** Contents of every map of an object, in the order of its definitions. */
 export function allContents(object: LoadedObject): readonly (readonly [string, MapContents])[] {
-  return object.mapList.map((map) => [map.name, contentsOf(map)]);
+  return [...object.maps].map(([name, map]) => [name, contentsOf(map)]);
 }
 
 /** A test run's result without its time. */

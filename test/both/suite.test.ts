@@ -129,6 +129,13 @@ const cases: readonly Case[] = [
     },
   },
   { object: 'percpu', runs: over('count_percpu', [...packets, ...packets]) },
+  {
+    object: 'map_work',
+    runs: each([
+      ...['map_empty', 'hash_overwrite', 'array_lookup', 'hash_lookup', 'hash_delete_insert'],
+      ...['percpu_array_update', 'ring_reserve', 'helper_calls', 'loop_callbacks', 'hash_lookup'],
+    ]),
+  },
   { object: 'printk', runs: each(['say', 'say']) },
   {
     object: 'raw_tp_ringbuf',
@@ -157,6 +164,21 @@ const cases: readonly Case[] = [
     ]),
   },
   { object: 'task_walk', runs: [['describe_types', { context: words(0n) }]], kernelTypes: true },
+  { object: 'callbacks', runs: each(['count_rounds']) },
+  { object: 'linkage', runs: each(['first', 'second', 'third', 'weak_program']) },
+  { object: 'cpu_levels', runs: each(['compare_levels']) },
+  { object: 'no_license', runs: each(['count', 'count']) },
+  ...(
+    [
+      ['core_enums', 'read_enumerators'],
+      ['core_poison', 'guarded'],
+      ['core_types', 'look_at_types'],
+    ] as const
+  ).map(([object, program]) => ({
+    object,
+    kernelTypes: true,
+    runs: [[program, { context: words(1n, 2n) }]] as readonly Run[],
+  })),
   {
     object: 'xdp_sections',
     about: 'calls across sections, which libbpf refuses',

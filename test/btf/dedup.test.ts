@@ -10,7 +10,7 @@ import { BTF_KIND, type TypeId } from '../../src/btf/types.ts';
 import { Writer } from '../../src/bytes/writer.ts';
 import { graphs } from './arbitrary.ts';
 import { missingType } from './dedup-check.ts';
-import { throwsBpfError, withWord } from './support.ts';
+import { runs, throwsBpfError, withWord } from './support.ts';
 
 const vmlinux = '/sys/kernel/btf/vmlinux';
 const int: NewBtfType = { kind: 'int', name: 'int', size: 4, signed: true };
@@ -309,7 +309,7 @@ test('dedup: a BTF and itself give what it gives alone', (t) => {
       // Only the order of strings may change: those of dropped types came first.
       t.is(dedupBtf(result.btf).endId, result.btf.endId);
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });
 
@@ -325,7 +325,7 @@ test('dedup: on a base, every type is found again', (t) => {
       const btf = build(upper, base);
       t.is(missingType(btf, dedupBtfWithIds(btf)), undefined);
     }),
-    { numRuns: 300 },
+    runs(300),
   );
 });
 
@@ -333,15 +333,17 @@ const kernelTest = existsSync(vmlinux) ? test : test.skip;
 
 kernelTest('dedup: two copies of vmlinux are one', (t) => {
   const btf = parseBtf(new Uint8Array(readFileSync(vmlinux)));
+  // Some kernels have a few prototypes twice.
+  const once = dedupBtfWithIds(btf);
   const { btf: result, ids } = dedupBtfWithIds(appendBtf(btf, btf));
   let places = 0;
   let wrong = 0;
   for (let at = id(1); at < btf.endId; at++) {
     const kind = btf.kindOf(at);
     if (kind === BTF_KIND.VAR || kind === BTF_KIND.DATASEC) places++;
-    else if (ids[at + btf.endId - 1] !== at) wrong++;
-    if (ids[at] !== at) wrong++;
+    else if (ids[at + btf.endId - 1] !== once.ids[at]) wrong++;
+    if (ids[at] !== once.ids[at]) wrong++;
   }
   t.is(wrong, 0);
-  t.is(result.endId, btf.endId + places);
+  t.is(result.endId, once.btf.endId + places);
 });

@@ -6,7 +6,7 @@ import { alignOf, essentialName, resolveType, sizeOf, typeToString } from '../..
 import type { TypeId } from '../../src/btf/types.ts';
 import { BpfError } from '../../src/errors.ts';
 import { graphs } from './arbitrary.ts';
-import { dataFile, throwsBpfError } from './support.ts';
+import { dataFile, runs, throwsBpfError } from './support.ts';
 
 function encode(
   types: readonly NewBtfType[],
@@ -39,6 +39,7 @@ test('what was built is what is read, in both byte orders', (t) => {
       t.is(btf.littleEndian, littleEndian);
       t.deepEqual(typesOf(btf), types.map(bare));
     }),
+    runs(100),
   );
 });
 
@@ -48,6 +49,7 @@ test('building again from what was read gives the same bytes', (t) => {
       const bytes = encode(types, { littleEndian });
       t.deepEqual(rebuild(parseBtf(bytes)), bytes);
     }),
+    runs(100),
   );
 });
 

@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { parseBtf } from '../../src/btf/btf.ts';
 import { parseBtfExt } from '../../src/btf/ext.ts';
 import { Writer } from '../../src/bytes/writer.ts';
@@ -128,3 +129,54 @@ for (const { title, bytes, code, says } of damages) {
 test('the undamaged form of the above is read', (t) => {
   t.is(parseBtfExt(sound, { btf, name }).lineInfo.size, 1);
 });
+
+const recordWords = { func: 2, line: 4, core: 4 } as const;
+const word = fc.nat({ max: 0x7fffffff });
+const typeId = fc.nat(btf.endId - 1);
+const stringOffset = fc.constantFrom(0, btf.nameOffsetOf(btf.find('xdp') ?? (0 as never)));
+
+/** Sections of records, each record as its words. */
+function sectionsOf(...words: readonly fc.Arbitrary<number>[]): fc.Arbitrary<number[][][]> {
+  const record = fc.tuple(...words);
+  return fc.array(fc.array(record, { minLength: 1, maxLength: 4 }), { maxLength: 3 });
+}
+
+test('records of any size give the same as the shortest, in either byte order', (t) => {
+  const parts = fc.tuple(
+    sectionsOf(word, typeId),
+    sectionsOf(word, stringOffset, stringOffset, word),
+    sectionsOf(word, typeId, stringOffset, word),
+  );
+  const extras = fc.tuple(fc.nat(64), fc.nat(64), fc.nat(64));
+  fc.assert(
+    fc.property(parts, extras, fc.constantFrom(32, 40, 96), (all, extra, header) => {
+      const written = (more: readonly number[], length: number): Uint8Array =>
+        ext(
+          Object.values(recordWords).map((words, i) =>
+            (all[i] ?? []).length === 0
+              ? new Uint8Array()
+              : part(4 * words, 4 * (more[i] ?? 0), all[i] ?? []),
+          ),
+          length,
+        );
+      const short = parseBtfExt(written([0, 0, 0], 32), { btf, name });
+      t.deepEqual(parseBtfExt(written(extra, header), { btf, name }), short);
+      const swapped = swappedWords(written(extra, header));
+      t.deepEqual(parseBtfExt(swapped, { btf, name }), short);
+      const lines = [...short.lineInfo.values()].flat();
+      t.deepEqual(
+        lines.map(({ line, column }) => line * 1024 + column),
+        (all[1] ?? []).flat().map((record) => record[3]),
+      );
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/** The same in the other byte order: all is words but the first four bytes. */
+function swappedWords(bytes: Uint8Array): Uint8Array {
+  const out = bytes.slice();
+  for (let at = 4; at + 3 < out.length; at += 4) out.subarray(at, at + 4).reverse();
+  out.subarray(0, 2).reverse();
+  return out;
+}

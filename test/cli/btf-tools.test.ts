@@ -128,4 +128,9 @@ test('gen min_core_btf: relocations resolve against what was kept', async (t) =>
   };
   t.deepEqual(await verdicts(output), await verdicts(target));
   t.is((await tsbpf('gen', 'min_core_btf', target, directory, object)).status, 1);
+  const image = join(directory, 'vmlinuz');
+  writeFileSync(image, Buffer.concat([Buffer.alloc(0x202), Buffer.from('HdrS')]));
+  const refused = await tsbpf('gen', 'min_core_btf', image, output, object);
+  t.is(refused.status, 1);
+  t.regex(refused.err, /kernel image \(x86 bzImage\).*extract-vmlinux/);
 });

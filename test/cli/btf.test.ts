@@ -1,15 +1,14 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { parseBtf } from '../../src/btf/btf.ts';
 import { dumpC } from '../../src/btf/dump/c.ts';
 import { dumpRaw } from '../../src/btf/dump/raw.ts';
+import { parseBtfFile } from '../../src/btf/file.ts';
 import type { TypeId } from '../../src/btf/types.ts';
-import { readBtfSections } from '../../src/elf/elf.ts';
 import { fixture, fixturePath } from '../support/fixtures.ts';
 import { tsbpf } from './support.ts';
 
 const path = fixturePath('v3/demo.o');
-const btf = parseBtf(readBtfSections(fixture('v3/demo')).btf ?? new Uint8Array());
+const btf = parseBtfFile(fixture('v3/demo'), { name: 'demo' });
 
 test('btf dump prints raw text and C', async (t) => {
   t.is((await tsbpf('btf', 'dump', 'file', path)).out, dumpRaw(btf));

@@ -15,6 +15,8 @@ import { renderInspect } from '../../src/cli/render/inspect.ts';
 import { styleFor } from '../../src/cli/terminal.ts';
 import { BpfError } from '../../src/errors.ts';
 import { prepareObject } from '../../src/loader/prepare.ts';
+import { attachTargetOf } from '../../src/object/attach-target.ts';
+import { editMap } from '../../src/object/edit.ts';
 import type { ObjectSpec } from '../../src/object/spec.ts';
 
 const plain = styleFor(false);
@@ -59,10 +61,19 @@ function lookAtCode(spec: ObjectSpec): void {
   }
 }
 
+/** Targets taken apart, sections made longer. */
+function lookAtParts(spec: ObjectSpec): void {
+  for (const program of spec.programs) attempt(() => void attachTargetOf(program));
+  for (const { name, valueSize, data } of spec.maps) {
+    if (data !== undefined) attempt(() => void editMap(spec, name, { valueSize: valueSize + 8 }));
+  }
+}
+
 /** All that can be said of an object without a backend. */
 export function lookAt(spec: ObjectSpec, target: Btf): void {
   if (spec.btf !== undefined) lookAtTypes(spec.btf);
   lookAtCode(spec);
+  lookAtParts(spec);
   attempt(() => checkText(renderInspect(inspectObject(spec, 'fuzzed.o'), plain)));
   attempt(() => checkText(renderExplain(explainObject(spec, 'fuzzed.o', target), plain)));
   attempt(() => {

@@ -129,6 +129,58 @@ const extension = structured((elf, random) => {
   setField(elf, offset + 4 * random.below(random.once(3) ? 8 : size / 4), random);
 });
 
+/** Place of the CO-RE records of `.BTF.ext`, where there are any: their part starts with a record size. */
+function coreRecords(elf: ElfEdit): { readonly start: number; readonly length: number } {
+  const { offset } = elf.section('.BTF.ext');
+  const header = elf.u32(offset + 4);
+  return { start: offset + header + elf.u32(offset + 24), length: elf.u32(offset + 28) };
+}
+
+/** Sets a word of the CO-RE records: instruction, type, access string, kind, a count, a name. */
+const coreRecord = structured((elf, random) => {
+  const { start, length } = coreRecords(elf);
+  setField(elf, start + 4 * random.below(length / 4), random);
+});
+
+const accesses = ['0', '0:0', '0:1:2', '0:99', '9:0', '0:0:0:0:0:0:0:0', '0:4294967295', '', '0:'];
+
+/** Puts another access string where one is, cut to the room that there is. */
+const accessString = structured((elf, random) => {
+  const { start } = coreRecords(elf);
+  const { offset } = elf.section('.BTF');
+  const strings = offset + elf.u32(offset + 4) + elf.u32(offset + 16);
+  // Behind the record size and the head of the first section: type and string of the first record.
+  const record = start + 4 + 8 + 16 * random.below(elf.u32(start + 8));
+  const at = strings + elf.u32(record + 8);
+  let room = 0;
+  while (elf.bytes[at + room] !== undefined && elf.bytes[at + room] !== 0) room++;
+  elf.setText(at, random.pick(accesses).slice(0, room).padEnd(room, '0'));
+});
+
+/** Lets a relocation refer to another symbol, or lets a symbol be an extern or somewhere else. */
+const reference = structured((elf, random) => {
+  const symbols = elf.section('.symtab');
+  const count = symbols.size / 24;
+  if (random.once(2)) {
+    const tables = elf.sections.filter(({ name, size }) => name.startsWith('.rel') && size > 0);
+    const { offset, size } = random.pick(tables);
+    elf.setU32(offset + random.below(size / 16) * 16 + 12, random.below(count));
+    return;
+  }
+  const at = symbols.offset + 24 * random.below(count);
+  if (random.once(2)) elf.setU16(at + 6, random.below(elf.sections.length));
+  else elf.setU8(at + 4, random.pick([0x00, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x01, 0x02, 0x03]));
+});
+
+/** Changes the entries of a table that the loader reads: jump tables, structs, data. */
+const tableEntry = structured((elf, random) => {
+  const tables = elf.sections.filter(
+    ({ name, size }) => size >= 4 && /^(\.jumptables|\??\.struct_ops|\.maps|\.addr)/.test(name),
+  );
+  const { offset, size } = random.pick(tables);
+  setField(elf, offset + 4 * random.below(size / 4), random);
+});
+
 const instruction = structured((elf, random) => {
   const code = elf.sections.filter(({ type, size, name }) => {
     return type === 1 && size >= 8 && size % 8 === 0 && !name.startsWith('.BTF');
@@ -175,6 +227,12 @@ const mutations: readonly Mutation[] = [
   typeReference,
   extension,
   extension,
+  coreRecord,
+  coreRecord,
+  accessString,
+  reference,
+  reference,
+  tableEntry,
   instruction,
   instruction,
   instruction,

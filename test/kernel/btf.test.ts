@@ -1,14 +1,13 @@
 import test from 'ava';
 import { parseBtf } from '../../src/btf/btf.ts';
 import { BTF_KIND, type BtfKind, type TypeId } from '../../src/btf/types.ts';
-import { BpfError } from '../../src/errors.ts';
+import type { BpfError } from '../../src/errors.ts';
 import { Attr } from '../../src/kernel/attr.ts';
 import { encodeBtf } from '../../src/kernel/btf-encode.ts';
 import { allBtfFeatures, type BtfFeature, btfFeatures } from '../../src/kernel/btf-features.ts';
 import { BtfPool } from '../../src/kernel/btf-load.ts';
 import { sanitisedBtf } from '../../src/kernel/btf-sanitise.ts';
 import { kernelBtf } from '../../src/kernel/index.ts';
-import { readFirst } from '../../src/kernel/kernel-btf.ts';
 import { copyNative, systemCalls } from '../../src/kernel/sys.ts';
 import { openObject } from '../../src/object/open.ts';
 import { fixture, fixturePaths } from '../support/fixtures.ts';
@@ -122,10 +121,4 @@ kernelTest('the running kernel knows task_struct; read once', (t) => {
   const btf = kernelBtf();
   t.not(btf.find('task_struct', BTF_KIND.STRUCT), undefined);
   t.is(kernelBtf(), btf);
-});
-
-test('where no types are found, each place that was tried is told', (t) => {
-  const error = t.throws(() => readFirst(['/no/such/file', '/proc/self/cmdline'])) as BpfError;
-  t.true(error instanceof BpfError);
-  t.regex(error.message, /\/no\/such\/file \(ENOENT\), \/proc\/self\/cmdline \(/);
 });

@@ -83,10 +83,12 @@ kernelTest('run: a program that the kernel refuses, with the end of its log', as
 });
 
 kernelTest("explain: against the kernel's own types", async (t) => {
-  const argv = ['explain', objectPath('v3/task_walk'), '--btf', '/sys/kernel/btf/vmlinux', '-j'];
-  const { status, out } = await tsbpf(...argv);
-  t.is(status, 0);
-  const { summary } = parseLine(t, out) as ExplainReport;
-  t.true(summary.patch > 10);
-  t.is(summary.fail, 0);
+  for (const btf of ['/sys/kernel/btf/vmlinux', 'kernel']) {
+    const argv = ['explain', objectPath('v3/task_walk'), '--btf', btf, '-j'];
+    const { status, out } = await tsbpf(...argv);
+    t.is(status, 0);
+    const { summary } = parseLine(t, out) as ExplainReport;
+    t.true(summary.patch > 10);
+    t.is(summary.fail, 0);
+  }
 });

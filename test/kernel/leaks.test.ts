@@ -26,7 +26,7 @@ function useObject(spec: (typeof objects)[number]['spec'], calls?: KernelCalls):
   using backend = createKernelBackend({ calls });
   using object = loadObject(spec, { backend });
   for (const { program } of object.programs) program.testRun({ data: new Uint8Array(64) });
-  for (const map of object.mapList) {
+  for (const map of object.maps.values()) {
     const first = map.keySize === 0 ? undefined : map.nextKey(undefined);
     if (first !== undefined && map.type !== 3) map.lookup(first);
     if (map.type === 27) map.consume(() => {});

@@ -2,14 +2,19 @@
 import type {
   Backend,
   BackendMap,
+  BackendPins,
   BackendProgram,
   CreateMapOptions,
+  MapDefinition,
+  PinnedMap,
+  StructOpsMember,
 } from '../../src/backend/backend.ts';
 import type { Btf } from '../../src/btf/btf.ts';
 import { toHex } from '../../src/bytes/hex.ts';
 import { BpfError } from '../../src/errors.ts';
 import type { ProgramImage } from '../../src/object/image.ts';
 import type { MapSpec } from '../../src/object/spec.ts';
+import { VmHost, type VmHostOptions } from '../../src/vm/host.ts';
 
 /** What the backend refuses, to see what happens then. */
 export type Refusal = (call: string) => boolean;
@@ -22,13 +27,23 @@ export class RecordingBackend implements Backend {
   /** Names of maps and programs that are open. */
   readonly open = new Set<string>();
   readonly maps: MapSpec[] = [];
+  readonly host: VmHost;
+  readonly pins: RecordingPins;
   readonly #refuses: Refusal;
+  readonly #btf: Btf | undefined;
 
-  constructor(refuses: Refusal = () => false) {
+  constructor(
+    refuses: Refusal = () => false,
+    options: { readonly host?: VmHostOptions; readonly btf?: Btf } = {},
+  ) {
     this.#refuses = refuses;
+    this.host = new VmHost(options.host);
+    this.#btf = options.btf;
+    this.pins = new RecordingPins(this);
   }
 
   targetBtf(): Btf {
+    if (this.#btf !== undefined) return this.#btf;
     this.record('target btf');
     throw new Error('no test needs types');
   }
@@ -62,6 +77,34 @@ export class RecordingBackend implements Backend {
   }
 }
 
+/** Paths of maps, which only remember what they are. */
+export class RecordingPins implements BackendPins {
+  readonly paths = new Map<string, MapDefinition>();
+  readonly #backend: RecordingBackend;
+
+  constructor(backend: RecordingBackend) {
+    this.#backend = backend;
+  }
+
+  open(path: string, name: string): PinnedMap | undefined {
+    const definition = this.paths.get(path);
+    if (definition === undefined) return undefined;
+    this.#backend.record(`open ${path}`);
+    this.#backend.open.add(name);
+    return { map: new RecordingMap(this.#backend, { ...definition, name }), definition };
+  }
+
+  pin(path: string, map: BackendMap): void {
+    this.#backend.record(`pin ${path}`);
+    this.paths.set(path, { ...map, extra: 0n });
+  }
+
+  unpin(path: string): void {
+    this.#backend.record(`unpin ${path}`);
+    this.paths.delete(path);
+  }
+}
+
 class RecordingMap implements BackendMap {
   readonly name: string;
   readonly type: number;
@@ -73,7 +116,7 @@ class RecordingMap implements BackendMap {
   readonly #backend: RecordingBackend;
   readonly #memory: Uint8Array;
 
-  constructor(backend: RecordingBackend, spec: MapSpec) {
+  constructor(backend: RecordingBackend, spec: MapDefinition & { readonly name: string }) {
     this.#backend = backend;
     this.name = spec.name;
     this.type = spec.type;
@@ -108,6 +151,15 @@ class RecordingMap implements BackendMap {
 
   setProgram(key: Uint8Array, program: BackendProgram): void {
     this.#backend.record(`set ${this.name} ${toHex(key)} ${program.name}`);
+  }
+
+  setStructOps(value: Uint8Array, members: readonly StructOpsMember[]): void {
+    const programs = members.map(({ offset, program }) => `${offset}:${program.name}`);
+    this.#backend.record(`set ${this.name} ${toHex(value)} ${programs.join(' ')}`);
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    this.#backend.record(`write ${this.name} ${offset} ${toHex(bytes)}`);
   }
 
   freeze(): void {

@@ -84,13 +84,11 @@ test('functions come in the order of section and offset', (t) => {
   );
 });
 
-test('a single function in .text is a program', (t) => {
+test('functions in .text are no programs, not even a single one', (t) => {
   const text = codeSection('.text', [exit, exit]);
   const one = open({ sections: [text], symbols: [func('only', 1, 0, 2)] });
-  t.deepEqual(
-    one.programs.map(({ name, type }) => [name, type]),
-    [['only', undefined]],
-  );
+  t.deepEqual(one.programs, []);
+  t.is(one.functions.length, 1);
   const two = open({ sections: [text], symbols: [func('a', 1, 0, 1), func('b', 1, 1, 1)] });
   t.deepEqual(two.programs, []);
 });
@@ -229,15 +227,16 @@ test('externs are recorded', (t) => {
     ],
     relocations: new Map([[1, [relocate(0, 10, 2), relocate(1, 1, 3), relocate(3, 1, 4)]]]),
   });
+  const place = { map: 0, offset: 0, size: 4, form: 'int', signed: false };
   t.deepEqual(spec.externs, [
+    { name: 'CONFIG_HZ', kind: 'kconfig', weak: false, type: 1, kconfig: place },
     { name: 'bpf_kfunc', kind: 'kfunc', weak: true, type: kfunc },
     { name: 'runqueues', kind: 'ksym', weak: false, type: 1 },
-    { name: 'CONFIG_HZ', kind: 'kconfig', weak: false, type: 1 },
   ] as never);
   t.deepEqual(spec.functions[0]?.relocations, [
-    { kind: 'extern-call', insn: 0, extern: 0 },
-    { kind: 'extern-address', insn: 1, extern: 1 },
-    { kind: 'extern-address', insn: 3, extern: 2 },
+    { kind: 'extern-call', insn: 0, extern: 1 },
+    { kind: 'extern-address', insn: 1, extern: 2 },
+    { kind: 'extern-address', insn: 3, extern: 0 },
   ] as never);
 });
 
@@ -376,14 +375,41 @@ for (const [title, kind, symbols] of refusedFunctions) {
   });
 }
 
-for (const name of ['maps', '.struct_ops', '?.struct_ops.link', '.addr_space.1', '.jumptables']) {
-  test(`refused section: ${name}`, (t) => {
-    const sections = [{ name, flags: 3n, data: new Uint8Array(8) }];
+test('maps of the old kind are refused with advice', (t) => {
+  for (const type of [1, 8]) {
+    const sections = [{ name: 'maps', type, flags: 3n, data: new Uint8Array(20) }];
     const error = errorOf(() => open({ sections }));
     t.is(error.code, 'unsupported-section');
-    t.true(error.message.includes(`'${name}'`));
-  });
-}
+    t.regex(error.message, /'maps'.*bpf_map_def.*SEC\("\.maps"\).*Rust/);
+  }
+});
+
+test('what is no concern of a loader is passed over', (t) => {
+  const junk = Uint8Array.of(1, 2, 3);
+  const sections = [
+    codeSection('xdp', [exit]),
+    { name: '.debug_info', data: junk },
+    // Compressed, with relocations of a kind that no code has.
+    { name: '.debug_str', flags: 0x800n, data: new Uint8Array(64) },
+    { name: '.eh_frame', flags: 2n, data: junk },
+    { name: '.comment', flags: 0x30n, data: junk },
+    { name: '.llvm_addrsig', type: 0x6fff4c03, data: junk },
+    { name: '.llvm_stats', data: junk },
+    { name: '.note.GNU-stack', data: new Uint8Array(0) },
+    { name: '.struct_ops', flags: 3n, data: new Uint8Array(0) },
+    { name: '.addr_space.1', flags: 3n, data: new Uint8Array(0) },
+    { name: 'datafoo', flags: 3n, data: junk },
+    { name: '.jumptables', data: new Uint8Array(8) },
+  ];
+  const symbols = [func('main', 1, 0, 1)];
+  const relocations = new Map([[3, [{ offset: 0n, type: 77, symbol: 1 }]]]);
+  const spec = open({ sections, symbols, relocations });
+  t.deepEqual(
+    spec.programs.map((program) => program.name),
+    ['main'],
+  );
+  t.deepEqual(spec.maps, []);
+});
 
 test('refused: two sections of one name, endless .bss, odd version, odd code', (t) => {
   const code = codeSection('xdp', [exit]);
@@ -406,7 +432,7 @@ test('refused: two sections of one name, endless .bss, odd version, odd code', (
 test('refused: an extern that no type declares', (t) => {
   const symbols = [{ name: '__proto__', section: 0 }];
   const error = errorOf(() => open({ sections: [], symbols }));
-  t.is(error.code, 'extern-undeclared');
+  t.is(error.code, 'extern-declaration');
   t.regex(error.message, /'__proto__'.*-g/);
 });
 

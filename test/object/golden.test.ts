@@ -47,6 +47,8 @@ function target(relocation: InsnRelocation, spec: ObjectSpec): string {
       return `map ${spec.maps[relocation.map]?.name}`;
     case 'map-value':
       return `map value ${spec.maps[relocation.map]?.name} + ${relocation.offset}`;
+    case 'jump-table':
+      return `jump table [${relocation.targets.join(', ')}] + ${relocation.offset}`;
     case 'call':
     case 'function-address':
       return `${relocation.kind} ${spec.functions[relocation.target]?.name}`;

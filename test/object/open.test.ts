@@ -1,7 +1,7 @@
 import test from 'ava';
 import { BpfError } from '../../src/errors.ts';
 import { openObject } from '../../src/object/open.ts';
-import type { ObjectSpec } from '../../src/object/spec.ts';
+import type { MapSpec, ObjectSpec } from '../../src/object/spec.ts';
 import { type BuildElf, buildElf } from '../elf/elf-builder.ts';
 import { mutate } from '../fuzz/mutate.ts';
 import { Random } from '../fuzz/random.ts';
@@ -18,16 +18,24 @@ for (const entry of fixtureEntries()) {
         spec.programs.map(({ name, section }) => [name, section]).toSorted(),
         entry.programs.map(({ name, section }) => [name, section.replace('?', '')]).toSorted(),
       );
-      const defined = spec.maps.filter((map) => map.data === undefined);
+      const defined = spec.maps.filter((map) => isDefined(map));
       t.deepEqual(defined.map((map) => map.name).toSorted(), [...entry.maps].toSorted());
       checkConsistent(t, spec);
     }
   });
 }
 
+/** A map of `.maps`, which may be an arena with variables. */
+function isDefined({ data, structOps }: MapSpec): boolean {
+  return structOps === undefined && (data === undefined || data.kind === 'arena');
+}
+
 /** Every index of a specification leads somewhere, and every list is in order. */
 function checkConsistent(
-  t: { true: (value: boolean, message: string) => unknown },
+  t: {
+    true: (value: boolean, message: string) => unknown;
+    is: (value: unknown, expected: unknown, message: string) => unknown;
+  },
   spec: ObjectSpec,
 ) {
   for (const { name, insns, relocations, lineInfo, funcInfo, coreRelocations } of spec.functions) {
@@ -45,12 +53,20 @@ function checkConsistent(
     }
     for (const relocation of relocations) {
       if ('map' in relocation) t.true(spec.maps[relocation.map] !== undefined, name);
+      if ('targets' in relocation) {
+        t.true(
+          relocation.targets.every((target) => target >= 0 && target < insns.length),
+          name,
+        );
+      }
       if ('target' in relocation) t.true(spec.functions[relocation.target] !== undefined, name);
     }
     t.true(spec.btf === undefined || funcInfo.length === 1, name);
   }
   for (const map of spec.maps) {
-    t.true(map.data === undefined || map.data.contents.length === map.valueSize, map.name);
+    if (isDefined(map)) continue;
+    const contents = (map.structOps ?? map.data)?.contents;
+    t.is(contents?.length, map.valueSize, map.name);
   }
 }
 
@@ -62,7 +78,11 @@ test('the byte order makes no difference to anything but code and types', (t) =>
     const shape = (spec: ObjectSpec) => ({
       programs: spec.programs,
       externs: spec.externs,
-      maps: spec.maps.map(({ data, ...map }) => ({ ...map, variables: data?.variables })),
+      maps: spec.maps.map(({ data, structOps, ...map }) => ({
+        ...map,
+        variables: data?.variables,
+        functions: structOps?.functions,
+      })),
       functions: spec.functions.map(({ name, section, coreRelocations }) => ({
         name,
         section,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Btf } from '../../src/btf/btf.ts';
 import { dumpC } from '../../src/btf/dump/c.ts';
-import { sizeOf } from '../../src/btf/graph.ts';
+import { sizeOf, typeToString } from '../../src/btf/graph.ts';
 import { BTF_KIND, type BtfComposite, type TypeId } from '../../src/btf/types.ts';
 import { BpfError } from '../../src/errors.ts';
 import { attempt, readBtf } from './btf-dump.ts';
@@ -19,13 +19,19 @@ export function missingClang(clang: string): string | undefined {
   return spawnSync(clang, ['--version']).status === 0 ? undefined : `no ${clang}`;
 }
 
-/**
- * Compiles a C dump for BPF with clang, and looks for each struct and union of the BTF in
- * what comes out: the same size, and members at the same places.
- */
-export function compareCompiled(file: string, clang: string): Differences {
+/** {@link compareCompiled} for a file. */
+export function compareCompiledFile(file: string, clang: string): Differences {
   const btf = readBtf(file);
   if (btf instanceof BpfError) throw btf;
+  return compareCompiled(btf, clang, layoutOf);
+}
+
+/**
+ * Compiles a C dump for BPF with clang, and looks for each struct and union of the BTF in
+ * what comes out: the same size, and members at the same places. `describe` says what of a
+ * type must be the same.
+ */
+export function compareCompiled(btf: Btf, clang: string, describe = layoutOf): Differences {
   const folder = mkdtempSync(join(tmpdir(), 'tsbpf-btf-'));
   try {
     const header = attempt(() => dumpC(btf));
@@ -35,24 +41,16 @@ export function compareCompiled(file: string, clang: string): Differences {
     writeFileSync(join(folder, 'use.c'), usesOf(header));
     const target = btf.littleEndian ? 'bpfel' : 'bpfeb';
     // Newer kernels have members that are structs with a tag but without a name.
-    const flags = [
-      '-target',
-      target,
-      '-g',
-      '-O2',
-      '-w',
-      '-fms-extensions',
-      '-c',
-      'use.c',
-      '-o',
-      'use.o',
-    ];
-    const done = spawnSync(clang, flags, { cwd: folder, encoding: 'utf8' });
+    const flags = ['-target', target, '-g', '-O2', '-w', '-fms-extensions', '-c'];
+    const files = ['use.c', '-o', 'use.o'];
+    const done = spawnSync(clang, [...flags, ...files], { cwd: folder, encoding: 'utf8' });
     if (done.status !== 0) return done.stderr.split('\n').filter((line) => line.includes('error'));
     // Without any struct the object has no BTF.
     if (composites(btf).length === 0) return [];
     const compiled = readBtf(join(folder, 'use.o'));
-    return compiled instanceof BpfError ? [compiled.message] : compareLayouts(btf, compiled);
+    return compiled instanceof BpfError
+      ? [compiled.message]
+      : compareLayouts(btf, compiled, describe);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -73,15 +71,15 @@ function usesOf(header: string): string {
 }
 
 /** Every layout that a name has in `btf` must be one that it has in `compiled`. */
-function compareLayouts(btf: Btf, compiled: Btf): Differences {
+function compareLayouts(btf: Btf, compiled: Btf, describe: typeof layoutOf): Differences {
   const found = new Map<string, Set<string>>();
   for (const type of composites(compiled)) {
     const layouts = found.get(baseName(type)) ?? new Set();
-    layouts.add(layoutOf(compiled, type));
+    layouts.add(describe(compiled, type));
     found.set(baseName(type), layouts);
   }
   return composites(btf).flatMap((type) => {
-    const layout = layoutOf(btf, type);
+    const layout = describe(btf, type);
     const layouts = found.get(baseName(type));
     if (layouts?.has(layout) === true) return [];
     const other = layouts === undefined ? 'it is missing' : [...layouts].join(' or ');
@@ -103,6 +101,12 @@ function composites(btf: Btf): readonly BtfComposite[] {
 /** Names that occur more than once have got a suffix in C. */
 function baseName(type: BtfComposite): string {
   return `${type.kind} ${type.name.replace(/___\d+$/, '')}`;
+}
+
+/** {@link layoutOf}, with the types of the members. */
+export function typedLayoutOf(btf: Btf, type: BtfComposite): string {
+  const types = type.members.map((member) => typeToString(btf, member.type));
+  return `${layoutOf(btf, type)} ${types.join('; ')}`;
 }
 
 /** Size, and name, place and size of each member, as text. */

@@ -3,15 +3,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { authoritiesRoot } from '../../scripts/paths.ts';
-import { type Btf, parseBtf } from '../../src/btf/btf.ts';
+import type { Btf } from '../../src/btf/btf.ts';
 import { dumpCBytes } from '../../src/btf/dump/c.ts';
-import { dumpJson } from '../../src/btf/dump/json.ts';
+import { dumpJsonBytes } from '../../src/btf/dump/json-text.ts';
 import { mergeBtfs } from '../../src/btf/dump/merge.ts';
 import { dumpRawBytes } from '../../src/btf/dump/raw.ts';
+import { parseBtfFile } from '../../src/btf/file.ts';
 import type { TypeId } from '../../src/btf/types.ts';
-import { encodeText } from '../../src/bytes/text.ts';
-import { toJson } from '../../src/cli/json.ts';
-import { readBtfSections } from '../../src/elf/elf.ts';
 import { BpfError } from '../../src/errors.ts';
 import type { Differences } from './compare.ts';
 
@@ -37,12 +35,7 @@ export function attempt<T>(work: () => T): T | BpfError {
 /** The BTF in a file, raw or in ELF, as bpftool reads it. */
 export function readBtf(file: string, base?: Btf): Btf | BpfError {
   const bytes = new Uint8Array(readFileSync(file));
-  const isElf = bytes[0] === 0x7f && bytes[1] === 0x45;
-  return attempt(() => {
-    const section = isElf ? readBtfSections(bytes, { file }).btf : bytes;
-    const pointerSize = isElf ? (bytes[4] === 1 ? 4 : 8) : undefined;
-    return parseBtf(section ?? new Uint8Array(), { name: file, base, pointerSize });
-  });
+  return attempt(() => parseBtfFile(bytes, { name: file, base }));
 }
 
 interface Output {
@@ -76,7 +69,7 @@ const forms: readonly Form[] = [
     name: 'json',
     flags: ['-j'],
     words: [],
-    ours: (btf, roots) => encodeText(`${toJson(dumpJson(btf, { roots }))}\n`),
+    ours: (btf, roots) => dumpJsonBytes(btf, { roots, lineEnd: true }),
   },
   {
     name: 'c',

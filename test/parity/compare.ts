@@ -34,8 +34,8 @@ export function compareMaps(spec: ObjectSpec, dump: Dump): Differences {
 function compareMap(ours: MapSpec, theirs: DumpedMap): Differences {
   const out = compareFields(`map ${theirs.name}`, mapFields(ours), dumpedFields(theirs));
   const contents = ours.data?.contents;
-  const hex = contents === undefined || ours.data?.kind === 'kconfig' ? null : toHex(contents);
-  if (theirs.internal && theirs.contents !== hex) out.push(`map ${theirs.name}: other contents`);
+  const hex = contents === undefined ? null : toHex(contents);
+  if (theirs.contents !== hex) out.push(`map ${theirs.name}: other contents`);
   if (theirs.inner && ours.inner) {
     const inner = `map ${theirs.inner.name}`;
     out.push(...compareFields(inner, mapFields(ours.inner), dumpedFields(theirs.inner)));
@@ -63,8 +63,9 @@ function mapFields(map: MapSpec): Fields {
     extra: String(map.extra),
     keyType: map.keyType ?? 0,
     valueType: map.valueType ?? 0,
-    internal: map.data !== undefined,
+    internal: map.data !== undefined && map.data.kind !== 'arena',
     pinned: map.pinning === 'by-name',
+    autocreate: map.structOps?.autocreate ?? true,
   };
 }
 
@@ -99,7 +100,7 @@ export function comparePrograms(spec: ObjectSpec, dump: Dump): Differences {
   const ours = spec.programs.map((program) =>
     fields({ ...program, section: program.section.replace(/^\?/, '') }),
   );
-  const theirs = (dump.programs ?? []).map(fields);
+  const theirs = (dump.declared ?? []).map(fields);
   const count = Math.max(ours.length, theirs.length);
   return Array.from({ length: count }, (_, i) => i)
     .filter((i) => ours[i] !== theirs[i])
@@ -114,9 +115,36 @@ export function compareImages(images: readonly ProgramImage[], dump: Dump): Diff
   theirs.forEach((program, i) => {
     const image = images[i];
     if (image === undefined) return;
-    out.push(...compareInsns(image, program, dump.created ?? []), ...compareInfo(image, program));
+    out.push(
+      ...compareInsns(image, program, dump.created ?? []),
+      ...compareTables(image, program, dump),
+      ...compareInfo(image, program),
+    );
   });
   return out;
+}
+
+/** What the kernel is asked to load: types, flags, and what programs attach to. */
+export function compareRequests(
+  images: readonly ProgramImage[],
+  dump: Dump,
+  attachIdOf: (image: ProgramImage) => number,
+): Differences {
+  const theirs = (dump.programs ?? []).filter((program) => program.autoload);
+  return theirs.flatMap((program, i) => {
+    const image = images[i];
+    const { request } = program;
+    if (image === undefined || request === null) return [];
+    const ours = {
+      type: image.type,
+      // A callback's is the index of its member in the kernel's struct.
+      attachType: image.structOps?.member ?? image.attachType,
+      flags: image.flags,
+      attachBtfId: attachIdOf(image),
+    };
+    const { attachProgram: _attachProgram, taken: _taken, ...wanted } = request;
+    return compareFields(`program ${program.name}`, ours, wanted);
+  });
 }
 
 function compareInsns(
@@ -124,16 +152,52 @@ function compareInsns(
   theirs: DumpedProgram,
   created: readonly CreatedMap[],
 ): Differences {
-  // Descriptors go where libbpf's are: a wrong map is a wrong number then.
-  const ours = image.insns.slice();
-  for (const slot of image.slots) ours.imm[slot.insn] = created[slot.map]?.fd ?? -1;
-  const bytes = encodeInsns(ours, { littleEndian: true });
-  if (toHex(bytes) === theirs.insns) return [];
   const other = decodeInsns(fromHex(theirs.insns) ?? new Uint8Array(), {
     littleEndian: true,
     section: 'libbpf',
   });
-  return [`program ${theirs.name}: ${firstDifference(ours, other)}`];
+  const ours = image.insns.slice();
+  for (const slot of image.slots) fillSlot(ours, slot, created, other);
+  const bytes = encodeInsns(ours, { littleEndian: true });
+  return toHex(bytes) === theirs.insns
+    ? []
+    : [`program ${theirs.name}: ${firstDifference(ours, other)}`];
+}
+
+/** The entries of the jump tables that libbpf made for the same instructions. */
+function compareTables(image: ProgramImage, theirs: DumpedProgram, dump: Dump): Differences {
+  const insns = decodeInsns(fromHex(theirs.insns) ?? new Uint8Array(), {
+    littleEndian: true,
+    section: 'libbpf',
+  });
+  return image.slots.flatMap((slot) => {
+    if (slot.kind !== 'jump-table') return [];
+    const table = dump.tables?.find(({ fd }) => fd === insns.imm[slot.insn]);
+    const same = table?.targets.join() === slot.targets.join();
+    return same ? [] : [`program ${theirs.name}: other jump table at instruction ${slot.insn}`];
+  });
+}
+
+/** Descriptors go where libbpf's are: a wrong map is a wrong number then. */
+function fillSlot(
+  ours: Insns,
+  slot: ProgramImage['slots'][number],
+  created: readonly CreatedMap[],
+  theirs: Insns,
+): void {
+  switch (slot.kind) {
+    case 'map':
+    case 'map-value':
+      ours.imm[slot.insn] = created[slot.map]?.fd ?? -1;
+      return;
+    case 'kfunc':
+    case 'kernel-variable':
+      ours.imm[slot.insn] = slot.type;
+      return;
+    case 'jump-table':
+      // libbpf makes the map at once and tells nobody its descriptor.
+      ours.imm[slot.insn] = theirs.imm[slot.insn] ?? -1;
+  }
 }
 
 function firstDifference(ours: Insns, theirs: Insns): string {
@@ -161,6 +225,16 @@ function compareInfo(image: ProgramImage, theirs: DumpedProgram): Differences {
   if (differs(functions, theirs.funcInfo)) out.push(`program ${theirs.name}: other func info`);
   if (differs(lines, theirs.lineInfo)) out.push(`program ${theirs.name}: other line info`);
   return out;
+}
+
+/** The values of the kernel's configuration, as they are when maps are made. */
+export function compareKconfig(spec: ObjectSpec, dump: Dump): Differences {
+  return spec.maps.flatMap((map, i) => {
+    if (map.data?.kind !== 'kconfig') return [];
+    const ours = toHex(map.data.contents);
+    const theirs = dump.created?.[i]?.kconfig;
+    return ours === theirs ? [] : [`map ${map.name}: ${ours}, not ${theirs}`];
+  });
 }
 
 /** What the kernel has in the slots of maps that were given values in C. */

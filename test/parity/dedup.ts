@@ -8,6 +8,7 @@ import { authoritiesRoot, projectRoot } from '../../scripts/paths.ts';
 import { type Btf, parseBtf } from '../../src/btf/btf.ts';
 import { appendBtf } from '../../src/btf/dedup/append.ts';
 import { dedupBtf } from '../../src/btf/dedup/dedup.ts';
+import { convertEndianness } from '../../src/btf/tools/reencode.ts';
 import { BpfError } from '../../src/errors.ts';
 import { readBtf } from './btf-dump.ts';
 import type { Differences } from './compare.ts';
@@ -29,48 +30,60 @@ export function missingDedupHarness(): string | undefined {
   return built.status === 0 ? undefined : 'no C compiler';
 }
 
-/** One answer of the harness; undefined if libbpf crashed or refused. */
-function ask(question: string): { readonly types: number; readonly time: number } | undefined {
+/** One answer of the harness; a reason if libbpf crashed or refused. */
+function ask(question: string): { readonly types: number; readonly time: number } | string {
   const options = { input: `${question}\n`, timeout: 60_000, encoding: 'utf8' as const };
   const done = spawnSync(launcher, [harness], { ...options, killSignal: 'SIGKILL' });
   const [result, types, time] = done.stdout.split(' ').map(Number);
-  if (result !== 0 || types === undefined || time === undefined) return undefined;
-  return { types, time };
+  if (result === undefined || types === undefined || time === undefined) {
+    return `libbpf ends with ${done.signal ?? `status ${done.status}`}`;
+  }
+  return result === 0 ? { types, time } : `libbpf refuses it with ${result}`;
 }
 
 /** libbpf's time for so many copies of a file in milliseconds, without putting them together. */
 export function timeLibbpfDedup(file: string, copies: number): number | undefined {
   const answer = ask(`time ${file} ${copies}`);
-  return answer === undefined ? undefined : answer.time / 1e6;
+  return typeof answer === 'string' ? undefined : answer.time / 1e6;
 }
 
 /**
- * The files put together, on a base or not, and deduplicated by both; undefined where libbpf
- * cannot do it (circles of pointers, byte order of another machine).
+ * The files put together, on a base or not, and deduplicated by both; a reason where libbpf
+ * cannot do it (circles of pointers, pointers to tags). It writes the byte order of its
+ * machine, ours is turned round for that.
  */
-export function compareDedup(files: readonly string[], base?: string): Differences | undefined {
+export function compareDedup(files: readonly string[], base?: string): Differences | string {
   const folder = mkdtempSync(join(tmpdir(), 'tsbpf-dedup-'));
   try {
     const out = join(folder, 'out.btf');
     const answer = ask(['dedup', out, base ?? '-', ...files].join(' '));
-    if (answer === undefined) return undefined;
+    if (typeof answer === 'string') return answer;
     const theirs = new Uint8Array(readFileSync(out));
     const ours = dedupBtf(together(files, base));
     if (base !== undefined && ours.endId < answer.types) return compareTwice(ours, theirs);
     if (ours.endId !== answer.types) return [`${ours.endId} types, not ${answer.types}`];
-    return Buffer.compare(ours.bytes, theirs) === 0 ? [] : ['as many types, but other bytes'];
+    const bytes = convertEndianness(ours, isLittleEndian(theirs));
+    return Buffer.compare(bytes, theirs) === 0 ? [] : ['as many types, but other bytes'];
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
+function isLittleEndian(btf: Uint8Array): boolean {
+  return btf[0] === 0x9f;
+}
+
 /**
  * libbpf 1.7 looks for typedefs by another hash than the one it files those of the base
- * under, so it repeats them. We do not: what it leaves must be what we would make of it.
+ * under, so it repeats them. We do not: what it leaves must be what we would make of it, or,
+ * where structs of the base have declarations that are defined above it and one time more
+ * finds more, what we would make of ours as well.
  */
 function compareTwice(ours: Btf, theirs: Uint8Array): Differences {
   const again = dedupBtf(parseBtf(theirs, { base: ours.base }));
-  return again.endId === ours.endId ? [] : [`${ours.endId} types, not ${again.endId}`];
+  if (again.endId === ours.endId) return [];
+  const twice = dedupBtf(ours);
+  return again.endId === twice.endId ? [] : [`${twice.endId} types, not ${again.endId}`];
 }
 
 function together(files: readonly string[], base: string | undefined): Btf {

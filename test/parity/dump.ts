@@ -17,6 +17,7 @@ export interface DumpedMap {
   readonly valueType: number;
   readonly internal: boolean;
   readonly pinned: boolean;
+  readonly autocreate: boolean;
   /** Hex; null where the map has no initial value. */
   readonly contents: string | null;
   readonly inner?: DumpedMap | null;
@@ -26,18 +27,37 @@ export interface DumpedMap {
 export interface CreatedMap {
   readonly fd: number;
   readonly id: number;
+  /** Hex: contents of the map of `.kconfig`; null for others. */
+  readonly kconfig: string | null;
   readonly slots: readonly { readonly index: number; readonly id: number }[];
 }
 
-export interface DumpedProgram {
+/** What an object says about a program. */
+export interface DeclaredProgram {
   readonly name: string;
   readonly section: string;
   readonly type: number;
   readonly attachType: number;
-  readonly flags: number;
   readonly autoload: boolean;
+}
+
+/** What libbpf asked the kernel to load. */
+export interface LoadRequest {
+  readonly type: number;
+  readonly attachType: number;
+  readonly flags: number;
+  readonly attachBtfId: number;
+  /** It attaches to another program. */
+  readonly attachProgram: boolean;
+  /** The kernel took it. */
+  readonly taken: boolean;
+}
+
+export interface DumpedProgram extends DeclaredProgram {
   /** 0 where it was not loaded. */
   readonly id: number;
+  /** Null where libbpf gave up before. */
+  readonly request: LoadRequest | null;
   /** Hex, in the byte order of the machine. */
   readonly insns: string;
   readonly funcInfo: readonly (readonly [insn: number, type: number])[];
@@ -61,9 +81,14 @@ export interface Dump {
   readonly libbpf?: string;
   readonly name?: string;
   readonly maps?: readonly DumpedMap[];
+  /** As they are after opening. */
+  readonly declared?: readonly DeclaredProgram[];
   /** Absent where it was only opened. */
   readonly created?: readonly CreatedMap[];
+  /** As they are after loading, or preparing. */
   readonly programs?: readonly DumpedProgram[];
+  /** Jump tables by descriptor; targets are instructions of the program. */
+  readonly tables?: readonly { readonly fd: number; readonly targets: readonly number[] }[];
 }
 
 const source = join(projectRoot, 'test/parity/libbpf-dump.c');
@@ -90,7 +115,7 @@ export function buildDump(): void {
   const headers = join(authoritiesRoot, 'usr/include');
   // The library wants a newer C library than the system's; it is started with its own.
   const link = [library, '-Wl,--allow-shlib-undefined'];
-  execFileSync('cc', ['-O1', '-Wall', `-I${headers}`, source, '-o', program, ...link]);
+  execFileSync('cc', ['-O1', '-Wall', `-I${headers}`, source, '-o', program, ...link, '-ldl']);
 }
 
 /** What libbpf makes of the object at `path`, relocated against a BTF file or the kernel. */

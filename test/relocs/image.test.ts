@@ -196,17 +196,17 @@ test('a call of a weak kernel function that nothing resolves is poisoned as libb
   ]);
 });
 
-for (const [kind, seed, words] of [
-  ['ksym', readsExtern, 'kernel symbol'],
-  ['kfunc', callsExtern, 'kernel function'],
-  ['kconfig', readsExtern, 'kernel configuration value'],
+for (const [kind, seed, words, reason] of [
+  ['ksym', readsExtern, 'kernel symbol', 'only a running kernel knows its address'],
+  ['kfunc', callsExtern, 'kernel function', 'the types of the kernel have no such function'],
+  ['kconfig', readsExtern, 'kernel configuration value', 'the object has no room for its value'],
 ] as const) {
-  test(`a strong extern is refused by name: ${kind}`, (t) => {
+  test(`a strong extern that is not there is refused by name: ${kind}`, (t) => {
     refuses(
       t,
-      'unsupported-extern',
+      'extern-missing',
       () => build(externSpec(false, kind, seed)),
-      `program 'main': function 'main': instruction 0: extern ${words} 'thing' is not supported; declare it __weak to load the program without it`,
+      `program 'main': function 'main': instruction 0: extern ${words} 'thing': ${reason}; declare it __weak to load without it`,
     );
   });
 }

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectRoot } from '../../scripts/paths.ts';
 
-/** Folder of objects: cpu v3, cpu v4, and v3 big-endian. */
-export type FixtureVariant = 'v3' | 'v4' | 'be';
+/** Folder of objects: the levels of the instruction set, and v3 big-endian. */
+export type FixtureVariant = 'v1' | 'v2' | 'v3' | 'v4' | 'be';
 
 /** How far a program gets in the kernel; the words are explained in scripts/fixture-facts.ts. */
 export type KernelUse = 'test_run' | 'load' | 'open' | 'refused';

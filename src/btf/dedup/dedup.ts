@@ -72,7 +72,9 @@ import { writeBtf } from './write.ts';
  * start and never change. Should a graph of the base have a declaration where the new one
  * has the definition, then the two are not the same, since the base cannot be made to refer
  * to something in the BTF above it; but declarations of the name in the upper BTF are
- * resolved to that definition.
+ * resolved to that definition. The first such meeting is remembered, as libbpf does: graphs
+ * that come later see the definition in the base's place, and are merged with the base's,
+ * which keeps its declaration. So a second deduplication may find a little more.
  *
  * Everything happens in one array of words, `Columns`, and `canonical`, a row of ids that
  * tells what stands for each type. Walks keep their own stacks. All comparisons are counted

@@ -12,7 +12,7 @@ export class WorkLimit {
 
   constructor(btf: string, words: number) {
     this.#btf = btf;
-    this.#limit = 2 ** 26 + 64 * words;
+    this.#limit = 2 ** 25 + 8 * words;
     this.#left = this.#limit;
   }
 

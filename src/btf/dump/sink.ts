@@ -111,6 +111,33 @@ export class TextSink {
     this.#at = at;
   }
 
+  /**
+   * The name at an offset of the string section, if it stands in a JSON string as it is:
+   * printable ASCII but `"` and `\\`. Otherwise nothing is written and false returned.
+   */
+  plainName(offset: number): boolean {
+    const strings = this.#strings;
+    const start = this.#at;
+    let bytes = this.#bytes;
+    let at = start;
+    for (let i = offset; ; i++) {
+      const byte = strings[i] as number;
+      if (byte === 0) break;
+      if (byte < 0x20 || byte >= 0x7f || byte === 0x22 || byte === 0x5c) {
+        this.#at = start;
+        return false;
+      }
+      if (at === bytes.length) {
+        this.#at = at;
+        this.#grow(1);
+        bytes = this.#bytes;
+      }
+      bytes[at++] = byte;
+    }
+    this.#at = at;
+    return true;
+  }
+
   /** An unsigned number of up to 32 bits. */
   decimal(value: number): void {
     if (value < 10) {

@@ -1,6 +1,7 @@
 import { encodeText } from '../../bytes/text.ts';
 import { BpfError } from '../../errors.ts';
 import { type Btf, parseBtf } from '../btf.ts';
+import { changeBtfExt } from '../dedup/ext.ts';
 import type { BtfKind, TypeId } from '../types.ts';
 import { ownLayout, writeBtf } from './reencode.ts';
 import { forEachReference } from './references.ts';
@@ -8,15 +9,16 @@ import { forEachReference } from './references.ts';
 /**
  * The same types in another order, all references rewritten: the type `firstId + i` gets the
  * id `newIds[i]`. Strings stay as they are, and so do the bases of split BTF. As libbpf's
- * `btf__permute`, whose map for a BTF without a base has one more entry, 0 for `void`.
+ * `btf__permute`, whose map for a BTF without a base has one more entry, 0 for `void`. The
+ * object's `.BTF.ext` goes along with {@link permuteBtfExt}.
  *
  * {@link BpfError} `btf-permutation` where `newIds` is not one id of this level for each.
  */
 export function permuteBtf(btf: Btf, newIds: ArrayLike<number>): Btf {
   const order = invert(btf, newIds);
-  const { firstId, words, offsets } = btf;
+  const { words, offsets } = btf;
   const out = new Uint32Array(words.length);
-  const rename = (id: number): number => (id < firstId ? id : (newIds[id - firstId] as number));
+  const rename = renaming(btf, newIds);
   let at = 0;
   for (const index of order) {
     const end = index + 1 < offsets.length ? (offsets[index + 1] as number) : words.length;
@@ -28,6 +30,28 @@ export function permuteBtf(btf: Btf, newIds: ArrayLike<number>): Btf {
     at += type.length;
   }
   return withWords(btf, out);
+}
+
+/**
+ * The section `.BTF.ext` that belongs to `btf`, for its types in another order: functions and
+ * the roots of CO-RE relocations get their new ids. Lines and strings refer to no types.
+ * {@link BpfError} `btf-permutation` as {@link permuteBtf}, `btf-ext` for a damaged section.
+ *
+ * @example
+ * ```ts
+ * const newIds = sortedIds(btf);
+ * const sorted = { btf: permuteBtf(btf, newIds), ext: permuteBtfExt(btf, newIds, ext) };
+ * ```
+ */
+export function permuteBtfExt(btf: Btf, newIds: ArrayLike<number>, ext: Uint8Array): Uint8Array {
+  invert(btf, newIds);
+  const typeId = renaming(btf, newIds);
+  return changeBtfExt(ext, btf, { typeId, string: (offset) => offset });
+}
+
+/** The new id of a type of this level or its bases, which stay. */
+function renaming({ firstId }: Btf, newIds: ArrayLike<number>): (id: number) => number {
+  return (id) => (id < firstId ? id : (newIds[id - firstId] as number));
 }
 
 /** Index of the type that comes to each place. */
@@ -65,7 +89,11 @@ function withWords(btf: Btf, words: Uint32Array): Btf {
  * sorted already is returned as it is.
  */
 export function sortBtf(btf: Btf): Btf {
-  if (namedStart(btf) !== undefined) return btf;
+  return namedStart(btf) === undefined ? permuteBtf(btf, sortedIds(btf)) : btf;
+}
+
+/** The id that {@link sortBtf} gives to each type of this level, for {@link permuteBtfExt}. */
+export function sortedIds(btf: Btf): Uint32Array {
   const count = btf.endId - btf.firstId;
   const order = Array.from({ length: count }, (_, i) => (btf.firstId + i) as TypeId);
   // Sorting is stable: equal names stay in the order of their ids.
@@ -74,7 +102,7 @@ export function sortBtf(btf: Btf): Btf {
   order.forEach((id, i) => {
     newIds[id - btf.firstId] = btf.firstId + i;
   });
-  return permuteBtf(btf, newIds);
+  return newIds;
 }
 
 /**

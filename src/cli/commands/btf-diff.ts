@@ -12,7 +12,8 @@ import { diffBtf, namedKind } from '../../btf/tools/diff.ts';
 import type { TypeId } from '../../btf/types.ts';
 import type { ObjectSpec } from '../../object/spec.ts';
 import { planCore } from '../../relocs/core/index.ts';
-import { openObjectFile, readBtfFile } from '../input.ts';
+import { readTypes } from '../backends.ts';
+import { openObjectFile } from '../input.ts';
 import type { Json } from '../json.ts';
 import { renderDiff } from '../render/btf-diff.ts';
 import { type CommandContext, printReport } from '../terminal.ts';
@@ -125,13 +126,13 @@ export function touchedTypes(spec: ObjectSpec, targets: readonly Btf[]): readonl
 }
 
 /** `tsbpf btf diff OLD NEW [--only-touched OBJ…]`; the exit status. */
-export function btfDiffCommand(
+export async function btfDiffCommand(
   [oldFile, newFile]: readonly [string, string],
   options: { readonly onlyTouched?: readonly string[] },
   context: CommandContext,
-): number {
-  const a = readBtfFile(oldFile);
-  const b = readBtfFile(newFile);
+): Promise<number> {
+  const a = await readTypes(oldFile);
+  const b = await readTypes(newFile);
   const only = options.onlyTouched?.flatMap((file) =>
     touchedTypes(openObjectFile(file, context.log), [a, b]),
   );

@@ -1,11 +1,8 @@
 import type { Btf } from '../../btf/btf.ts';
-import { dumpC } from '../../btf/dump/c.ts';
-import { dumpJson } from '../../btf/dump/json.ts';
-import { dumpRaw } from '../../btf/dump/raw.ts';
+import type { DumpCOptions } from '../../btf/dump/c.ts';
 import type { TypeId } from '../../btf/types.ts';
-import { readBtfFile } from '../input.ts';
-import { toJson } from '../json.ts';
-import type { CommandContext } from '../terminal.ts';
+import { readBtfFile } from '../files.ts';
+import { type CommandContext, type OutputOptions, printBytes } from '../terminal.ts';
 import { Words } from '../words.ts';
 
 const usage =
@@ -49,14 +46,23 @@ export async function btfDumpCommand(
   const baseBtf = base === undefined ? undefined : readBtfFile(base);
   const btf = await readSource(request.source, baseBtf);
   const roots = request.roots.length === 0 ? undefined : (request.roots as readonly TypeId[]);
-  if (request.format === 'c') terminal.out(dumpC(btf, { roots, unsorted: request.unsorted }));
-  else if (output.json) {
-    terminal.out(`${toJson(dumpJson(btf, { roots }), output.pretty ? 4 : 0)}\n`);
-  } else terminal.out(dumpRaw(btf, { roots }));
+  await printBytes(terminal, await dumpBytes(btf, { ...request, roots }, output));
+}
+
+/** What is to be printed; only the dump that makes it is loaded. */
+async function dumpBytes(
+  btf: Btf,
+  { format, ...options }: Pick<DumpRequest, 'format' | 'unsorted'> & DumpCOptions,
+  { json, pretty }: OutputOptions,
+): Promise<Uint8Array> {
+  if (format === 'c') return (await import('../../btf/dump/c.ts')).dumpCBytes(btf, options);
+  if (!json) return (await import('../../btf/dump/raw.ts')).dumpRawBytes(btf, options);
+  const { dumpJsonBytes } = await import('../../btf/dump/json-text.ts');
+  return dumpJsonBytes(btf, { ...options, indent: pretty ? 4 : 0, lineEnd: true });
 }
 
 async function readSource(source: DumpRequest['source'], base: Btf | undefined): Promise<Btf> {
   if ('file' in source) return readBtfFile(source.file, base);
-  const { readKernelBtf } = await import('../../kernel/index.ts');
-  return readKernelBtf(source.id, base);
+  const { kernelBtfById } = await import('../../kernel/index.ts');
+  return kernelBtfById(source.id, base);
 }

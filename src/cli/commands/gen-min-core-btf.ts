@@ -5,6 +5,7 @@ import { encodeBtf } from '../../btf/tools/reencode.ts';
 import { BpfError, withContext } from '../../errors.ts';
 import { CORE_RELO, type ObjectSpec } from '../../object/spec.ts';
 import { coreKindRule, planCore } from '../../relocs/core/index.ts';
+import { readTypes } from '../backends.ts';
 import { openObjectFile, readBtfFile } from '../input.ts';
 import type { CommandContext } from '../terminal.ts';
 
@@ -33,13 +34,13 @@ export function coreUses(spec: ObjectSpec, target: Btf): readonly CoreUse[] {
   return uses;
 }
 
-/** `tsbpf gen min_core_btf INPUT OUTPUT OBJ…`, the types of INPUT on those of `base` if split. */
-export function genMinCoreBtfCommand(
+/** `tsbpf gen min_core_btf INPUT OUTPUT OBJ…`, the types of INPUT (`kernel`: the running one's) on those of `base` if split. */
+export async function genMinCoreBtfCommand(
   [input, output, ...objects]: readonly [string, string, ...string[]],
   base: string | undefined,
   context: CommandContext,
-): void {
-  const target = readBtfFile(input, base === undefined ? undefined : readBtfFile(base));
+): Promise<void> {
+  const target = await readTypes(input, base === undefined ? undefined : readBtfFile(base));
   const uses = objects.flatMap((file) =>
     withContext({ file }, () => coreUses(openObjectFile(file, context.log), target)),
   );

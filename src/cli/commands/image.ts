@@ -1,7 +1,7 @@
 import { disassemble } from '../../asm/disassemble.ts';
 import { encodeInsns, type Insns } from '../../asm/insns.ts';
 import { toHex } from '../../bytes/hex.ts';
-import { type ProgramImage, type Slot, sourceLineAt } from '../../object/image.ts';
+import { isMapSlot, type ProgramImage, type Slot, sourceLineAt } from '../../object/image.ts';
 import type { ObjectSpec } from '../../object/spec.ts';
 import { buildImages } from '../../relocs/image.ts';
 import { chooseBtf } from '../backends.ts';
@@ -93,6 +93,8 @@ function opcodesOf(insns: Insns, at: number, width: number, littleEndian: boolea
 }
 
 function describeSlot(spec: ObjectSpec, slot: Slot): string {
+  if (slot.kind === 'jump-table') return `jump table of ${slot.targets.length} entries`;
+  if (!isMapSlot(slot)) return `${slot.kind} ${slot.name}`;
   const map = spec.maps[slot.map]?.name ?? `map ${slot.map}`;
   return slot.kind === 'map' ? `map ${map}` : `value of map ${map} + ${slot.offset}`;
 }

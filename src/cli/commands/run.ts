@@ -9,14 +9,9 @@ import { quoteName } from '../../errors/quote.ts';
 import { BpfError } from '../../errors.ts';
 import { loadObject } from '../../loader/load.ts';
 import type { FunctionIndex, MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
-import { openBackend } from '../backends.ts';
-import {
-  chooseProgram,
-  openObjectFile,
-  readBtfFile,
-  readBytesArgument,
-  readNumber,
-} from '../input.ts';
+import type { EngineChoice } from '../../vm/index.ts';
+import { openBackend, readTypes } from '../backends.ts';
+import { chooseProgram, openObjectFile, readBytesArgument, readNumber } from '../input.ts';
 import type { Json } from '../json.ts';
 import { actionName, mapTypeName, progTypeName } from '../names.ts';
 import { renderRun } from '../render/run.ts';
@@ -125,7 +120,9 @@ export function runObject(
     type: progTypeName(program.type ?? 0),
     ...describeResult(program, result),
     repeat,
-    maps: object.mapList.map((map, index) => contents.read(spec.maps[index] as MapSpec, map)),
+    maps: object.mapList.flatMap((map, index) =>
+      map === undefined ? [] : [contents.read(spec.maps[index] as MapSpec, map)],
+    ),
     trace: options.trace(),
   };
 }
@@ -251,6 +248,7 @@ export type RunArguments = {
   readonly event?: string;
   readonly btf?: string;
   readonly backend: 'vm' | 'kernel';
+  readonly engine?: EngineChoice;
 };
 
 /** `tsbpf run OBJ [--program NAME] [--packet FILE|HEX] …`. */
@@ -262,11 +260,11 @@ export async function runCommand(
   const bytes = (value: string | undefined, option: string) =>
     value === undefined ? undefined : readBytesArgument(value, option);
   const spec = openObjectFile(file, context.log);
-  const targetBtf = args.btf === undefined ? undefined : readBtfFile(args.btf);
+  const targetBtf = args.btf === undefined ? undefined : await readTypes(args.btf);
   const data = bytes(args.packet, '--packet');
   const ctx = bytes(args.context, '--context');
   const repeat = readNumber(args.repeat, '--repeat', 1, 0x7fff_ffff);
-  using opened = await openBackend(args.backend, targetBtf);
+  using opened = await openBackend(args.backend, targetBtf, args.engine);
   const { backend, trace } = opened;
   const { program, event } = args;
   const options = { program, data, context: ctx, repeat, targetBtf, event, trace };

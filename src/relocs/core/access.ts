@@ -1,8 +1,9 @@
+import { isComposite, isEnum, type TypeView } from '../../btf/compatible/view.ts';
 import type { BtfArray, BtfComposite, BtfType, TypeId } from '../../btf/types.ts';
 import { BpfError } from '../../errors.ts';
 import type { CoreRelocation, CoreReloKind } from '../../object/spec.ts';
 import { coreKindRule } from './kinds.ts';
-import { type CoreTypes, coreMaxDepth, isComposite, isEnum } from './types.ts';
+import { coreMaxDepth, coreSizeOf } from './sizes.ts';
 
 /**
  * One step of an access that means something in C: a named member, an array element, or an
@@ -43,7 +44,7 @@ export interface CoreSpec {
  * An access string that is malformed, does not fit the type or is deeper than 64 levels is
  * an error.
  */
-export function parseAccess(types: CoreTypes, relocation: CoreRelocation): CoreSpec {
+export function parseAccess(types: TypeView, relocation: CoreRelocation): CoreSpec {
   const { kind, type: root, access } = relocation;
   const { subject } = coreKindRule(kind);
   if (subject === 'type') {
@@ -58,7 +59,7 @@ export function parseAccess(types: CoreTypes, relocation: CoreRelocation): CoreS
 /** One number as `scanf` reads it: white space and a sign may come first. */
 const scanned = /[ \t\n\v\f\r]*([+-]?[0-9]+)/y;
 
-function parseIndices(types: CoreTypes, relocation: CoreRelocation): number[] {
+function parseIndices(types: TypeView, relocation: CoreRelocation): number[] {
   const { access } = relocation;
   if (access === '' || access.startsWith(':')) {
     throw misfit(types, relocation, 'it must begin with a number');
@@ -86,7 +87,7 @@ function toInt(digits: string): number {
 }
 
 function parseEnumerator(
-  types: CoreTypes,
+  types: TypeView,
   relocation: CoreRelocation,
   indices: readonly number[],
 ): CoreSpec {
@@ -105,21 +106,21 @@ function parseEnumerator(
 
 /** Walks the indices of a field access through the object's types. */
 class FieldAccess {
-  readonly #types: CoreTypes;
+  readonly #types: TypeView;
   readonly #relocation: CoreRelocation;
   readonly #indices: readonly number[];
   readonly #steps: CoreStep[] = [];
   #at: TypeId;
   #bitOffset: number;
 
-  constructor(types: CoreTypes, relocation: CoreRelocation, indices: readonly number[]) {
+  constructor(types: TypeView, relocation: CoreRelocation, indices: readonly number[]) {
     this.#types = types;
     this.#relocation = relocation;
     this.#indices = indices;
     this.#at = types.resolve(relocation.type);
     const index = indices[0] as number;
     this.#steps.push({ type: this.#at, index, name: undefined });
-    this.#bitOffset = elementBits(index, types.sizeOf(this.#at));
+    this.#bitOffset = elementBits(index, coreSizeOf(types, this.#at));
   }
 
   spec(): CoreSpec {
@@ -156,7 +157,7 @@ class FieldAccess {
     }
     this.#at = this.#types.resolve(type.element);
     this.#steps.push({ type: this.#at, index, name: undefined });
-    const bits = elementBits(index, this.#types.sizeOf(this.#at));
+    const bits = elementBits(index, coreSizeOf(this.#types, this.#at));
     this.#bitOffset = (this.#bitOffset + bits) >>> 0;
   }
 
@@ -170,7 +171,7 @@ class FieldAccess {
  * the last member of its struct, which `outer`, the step that led to it, tells.
  */
 export function withinArray(
-  types: CoreTypes,
+  types: TypeView,
   array: BtfArray,
   outer: CoreStep | undefined,
   index: number,
@@ -188,12 +189,12 @@ export function elementBits(index: number, size: number): number {
   return Math.imul(index, Math.imul(size, 8)) >>> 0;
 }
 
-function misfit(types: CoreTypes, relocation: CoreRelocation, why: string): BpfError {
+function misfit(types: TypeView, relocation: CoreRelocation, why: string): BpfError {
   const { access, type } = relocation;
   return new BpfError({ code: 'core-access', access, type: types.words(type), why });
 }
 
 /** The error for more than 64 levels. */
-export function tooDeep(types: CoreTypes, id: TypeId): BpfError {
+export function tooDeep(types: TypeView, id: TypeId): BpfError {
   return new BpfError({ code: 'core-too-deep', type: types.words(id), limit: coreMaxDepth });
 }

@@ -11,9 +11,6 @@ const steps = 1 << 23;
 /** What a candidate costs, in steps: it is also kept in the result. */
 export const candidateSteps = 32;
 
-/** What comparing a pair of types costs, in steps. */
-export const comparisonSteps = 4;
-
 /** Counts the work on one object. */
 export class Budget {
   #left = steps;

@@ -1,10 +1,10 @@
 import type { Btf } from '../../btf/btf.ts';
+import { isComposite, TypeView } from '../../btf/compatible/view.ts';
 import { BTF_KIND, type TypeId } from '../../btf/types.ts';
 import { CORE_RELO } from '../../object/spec.ts';
 import type { CoreSpec } from './access.ts';
 import { orNone } from './explain.ts';
 import type { CorePlan } from './result.ts';
-import { CoreTypes, isComposite } from './types.ts';
 import { accessPath } from './words.ts';
 
 /**
@@ -14,7 +14,7 @@ import { accessPath } from './words.ts';
  * to the type of the second.
  */
 export function withChains(local: Btf, plans: readonly CorePlan[]): readonly CorePlan[] {
-  const types = CoreTypes.of(local);
+  const types = TypeView.of(local);
   let before: CorePlan | undefined;
   return plans.map((plan) => {
     const chain = orNone(() => chainOf(types, before, plan));
@@ -25,7 +25,7 @@ export function withChains(local: Btf, plans: readonly CorePlan[]): readonly Cor
 }
 
 function chainOf(
-  types: CoreTypes,
+  types: TypeView,
   before: CorePlan | undefined,
   plan: CorePlan,
 ): string | undefined {
@@ -38,7 +38,7 @@ function chainOf(
   return root === '' ? undefined : `${root}${path.replace(/^\./, '->')}`;
 }
 
-function follows(types: CoreTypes, before: CorePlan, plan: CorePlan): boolean {
+function follows(types: TypeView, before: CorePlan, plan: CorePlan): boolean {
   const { source } = plan;
   if (source === undefined || before.function !== plan.function) return false;
   if (before.source?.line !== source.line || before.source.file !== source.file) return false;
@@ -48,7 +48,7 @@ function follows(types: CoreTypes, before: CorePlan, plan: CorePlan): boolean {
 }
 
 /** What the pointer that a spec leads to points at, typedefs and qualifiers looked through. */
-function pointee(types: CoreTypes, spec: CoreSpec): TypeId | undefined {
+function pointee(types: TypeView, spec: CoreSpec): TypeId | undefined {
   const step = spec.steps.at(-1);
   if (step === undefined) return undefined;
   const holder = types.type(step.type);

@@ -1,4 +1,5 @@
 import type { Btf } from '../../btf/btf.ts';
+import { isComposite, isEnum, kindsCompatible, type TypeView } from '../../btf/compatible/view.ts';
 import { typeToString } from '../../btf/graph.ts';
 import type { BtfKind, TypeId } from '../../btf/types.ts';
 import { BpfError } from '../../errors.ts';
@@ -8,7 +9,7 @@ import { coreKindRule } from './kinds.ts';
 import type { CoreMatch } from './match.ts';
 import { nearestNames } from './nearest.ts';
 import type { CoreCandidateResult, CoreLayout, CoreResult } from './result.ts';
-import { type CoreTypes, isComposite, isEnum, kindsCompatible } from './types.ts';
+import { coreSizeOf } from './sizes.ts';
 import { placeOf } from './value.ts';
 
 /**
@@ -23,18 +24,18 @@ const maxCompared = 200_000_000;
  * it is done on demand only.
  */
 export class CoreExplainer {
-  readonly #targets: readonly Btf[];
+  readonly #targets: Iterable<Btf>;
   /** Characters that may still be compared. */
   #left = maxCompared;
   /** Names of types by kind, of all targets. */
   readonly #names = new Map<BtfKind, readonly string[]>();
 
-  constructor(targets: readonly Btf[]) {
+  constructor(targets: Iterable<Btf>) {
     this.#targets = targets;
   }
 
   /** What to add to a candidate's result. */
-  candidate(types: CoreTypes, match: CoreMatch): Partial<CoreCandidateResult> {
+  candidate(types: TypeView, match: CoreMatch): Partial<CoreCandidateResult> {
     if (match.matched) return { layout: layoutOf(types, match.spec) };
     const missing = missingName(match);
     if (missing === undefined || match.holder === undefined) return {};
@@ -43,7 +44,7 @@ export class CoreExplainer {
   }
 
   /** What to add to a relocation's result. */
-  result(local: CoreTypes, result: CoreResult): Partial<CoreResult> {
+  result(local: TypeView, result: CoreResult): Partial<CoreResult> {
     const localLayout = result.local === undefined ? undefined : layoutOf(local, result.local);
     const searched = result.kind !== CORE_RELO.TYPE_ID_LOCAL && result.error === undefined;
     if (!searched || result.candidates.length > 0) return { localLayout };
@@ -61,7 +62,7 @@ export class CoreExplainer {
   #namesOf(kind: BtfKind): readonly string[] {
     let names = this.#names.get(kind);
     if (names === undefined) {
-      names = [...new Set(this.#targets.flatMap((target) => typeNames(target, kind)))];
+      names = [...new Set([...this.#targets].flatMap((target) => typeNames(target, kind)))];
       this.#names.set(kind, names);
     }
     return names;
@@ -84,14 +85,14 @@ function missingName(match: CoreMatch): string | undefined {
   return why.kind === 'type-differs' ? why.missing : undefined;
 }
 
-function namesIn(types: CoreTypes, holder: TypeId): readonly string[] {
+function namesIn(types: TypeView, holder: TypeId): readonly string[] {
   const type = types.type(holder);
   if (isComposite(type)) return types.memberNames(type);
   return isEnum(type) ? type.values.map((value) => value.name) : [];
 }
 
 /** What a spec leads to; undefined where that cannot be told, such as for damaged types. */
-export function layoutOf(types: CoreTypes, spec: CoreSpec): CoreLayout | undefined {
+export function layoutOf(types: TypeView, spec: CoreSpec): CoreLayout | undefined {
   return orNone(() => describeLayout(types, spec));
 }
 
@@ -105,11 +106,11 @@ export function orNone<T>(find: () => T): T | undefined {
   }
 }
 
-function describeLayout(types: CoreTypes, spec: CoreSpec): CoreLayout | undefined {
+function describeLayout(types: TypeView, spec: CoreSpec): CoreLayout | undefined {
   const step = spec.steps.at(-1);
   switch (coreKindRule(spec.kind).subject) {
     case 'type':
-      return { of: 'type', size: orNone(() => types.sizeOf(spec.root)) };
+      return { of: 'type', size: orNone(() => coreSizeOf(types, spec.root)) };
     case 'enumerator': {
       const type = step === undefined ? undefined : types.type(step.type);
       if (step === undefined || type === undefined || !isEnum(type)) return undefined;

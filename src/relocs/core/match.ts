@@ -1,11 +1,13 @@
+import type { TypeComparison, TypeDifference } from '../../btf/compatible/comparison.ts';
+import { fieldsCompatible } from '../../btf/compatible/fields.ts';
+import { isComposite, isEnum, type TypeView } from '../../btf/compatible/view.ts';
 import { essentialName } from '../../btf/graph.ts';
 import type { BtfComposite, TypeId } from '../../btf/types.ts';
 import { CORE_RELO } from '../../object/spec.ts';
 import { type CoreSpec, type CoreStep, elementBits, tooDeep, withinArray } from './access.ts';
 import type { Budget } from './budget.ts';
-import { fieldsCompatible, type TypeComparison, type TypeDifference } from './compatible.ts';
 import { coreKindRule } from './kinds.ts';
-import { type CoreTypes, coreMaxDepth, isComposite, isEnum } from './types.ts';
+import { coreMaxDepth, coreSizeOf } from './sizes.ts';
 
 /**
  * Why a candidate does not match. Types are in words (`struct foo`); names are as the BTFs
@@ -48,7 +50,7 @@ export type CoreMatch =
 
 /** The object's side of a match. */
 export interface LocalSpec {
-  readonly types: CoreTypes;
+  readonly types: TypeView;
   readonly spec: CoreSpec;
 }
 
@@ -58,7 +60,7 @@ export interface LocalSpec {
  */
 export function matchSpec(
   local: LocalSpec,
-  target: CoreTypes,
+  target: TypeView,
   id: TypeId,
   comparison: TypeComparison,
   budget: Budget,
@@ -81,7 +83,7 @@ export function matchSpec(
   }
 }
 
-function typeDiffers(local: CoreTypes, target: CoreTypes, difference: TypeDifference): CoreMatch {
+function typeDiffers(local: TypeView, target: TypeView, difference: TypeDifference): CoreMatch {
   const why = {
     kind: 'type-differs',
     why: difference.why,
@@ -93,7 +95,7 @@ function typeDiffers(local: CoreTypes, target: CoreTypes, difference: TypeDiffer
   return { matched: false, why, holder: difference.target };
 }
 
-function matchEnumerator(local: CoreSpec, target: CoreTypes, id: TypeId): CoreMatch {
+function matchEnumerator(local: CoreSpec, target: TypeView, id: TypeId): CoreMatch {
   const type = target.resolved(id);
   if (!isEnum(type)) return mismatch({ kind: 'not-enum', type: target.words(type.id) });
   const enumerator = local.steps[0]?.name ?? '';
@@ -115,7 +117,7 @@ function matchEnumerator(local: CoreSpec, target: CoreTypes, id: TypeId): CoreMa
 /** Follows the steps of a field access through a target, collecting the target's own. */
 class FieldMatch {
   readonly #local: LocalSpec;
-  readonly #target: CoreTypes;
+  readonly #target: TypeView;
   readonly #root: TypeId;
   readonly #budget: Budget;
   readonly #indices: number[] = [];
@@ -123,7 +125,7 @@ class FieldMatch {
   #at: TypeId;
   #bitOffset = 0;
 
-  constructor(local: LocalSpec, target: CoreTypes, root: TypeId, budget: Budget) {
+  constructor(local: LocalSpec, target: TypeView, root: TypeId, budget: Budget) {
     this.#local = local;
     this.#target = target;
     this.#root = root;
@@ -162,7 +164,7 @@ class FieldMatch {
       return mismatch({ kind: 'member-missing', type: words, member: name }, type.id);
     }
     const localType = this.#localTypeOf(step);
-    if (!fieldsCompatible(this.#local.types, localType, target, found.type)) {
+    if (!fieldsCompatible(this.#local.types.btf, localType, target.btf, found.type)) {
       return this.#incompatible(found.holder, name, localType, found.type);
     }
     this.#indices.push(...found.indices);
@@ -213,7 +215,7 @@ class FieldMatch {
     if (this.#indices.length === coreMaxDepth) throw tooDeep(this.#target, this.#root);
     this.#steps.push({ type: this.#at, index: step.index, name: undefined });
     this.#indices.push(step.index);
-    const bits = elementBits(step.index, this.#target.sizeOf(this.#at));
+    const bits = elementBits(step.index, coreSizeOf(this.#target, this.#at));
     this.#bitOffset = (this.#bitOffset + bits) >>> 0;
     return undefined;
   }

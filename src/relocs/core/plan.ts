@@ -22,11 +22,11 @@ export interface CoreInput {
   /** The object's own types. */
   readonly local: Btf;
   /**
-   * The kernel's types first, then those of its modules, which are asked only about types that
-   * the kernel does not have. Without any, nothing is found: existence is 0 and accesses are
+   * The kernel's types first, then those of its modules, which are asked (and only then taken
+   * from the iterable) about types that the kernel does not have. Without any, nothing is found: existence is 0 and accesses are
    * poisoned.
    */
-  readonly targets: readonly Btf[];
+  readonly targets: Iterable<Btf>;
   /**
    * Functions to plan for, in the order of their relocations in the object. Leave out those of
    * programs that are not loaded, as libbpf does.

@@ -1,4 +1,6 @@
 import type { Btf } from '../../btf/btf.ts';
+import { TypeComparison } from '../../btf/compatible/comparison.ts';
+import { TypeView } from '../../btf/compatible/view.ts';
 import type { TypeId } from '../../btf/types.ts';
 import type { CoreAmbiguousCandidate } from '../../errors/relocs-core.ts';
 import { BpfError, type BpfErrorDetail } from '../../errors.ts';
@@ -6,12 +8,10 @@ import { CORE_RELO, type CoreRelocation } from '../../object/spec.ts';
 import { type CoreSpec, parseAccess } from './access.ts';
 import { Budget, candidateSteps } from './budget.ts';
 import { type CoreCandidate, findCandidates } from './candidates.ts';
-import { TypeComparison } from './compatible.ts';
 import type { CoreExplainer } from './explain.ts';
 import { coreKindName } from './kinds.ts';
 import { type CoreMatch, matchSpec } from './match.ts';
 import type { CoreCandidateResult, CoreResult } from './result.ts';
-import { CoreTypes } from './types.ts';
 import { type CoreValue, computeValue, localTypeId } from './value.ts';
 
 /** What is known of one root type of the object: its candidates, and the results so far. */
@@ -40,15 +40,15 @@ interface Matching {
  * different ones.
  */
 export class CoreResolver {
-  readonly #local: CoreTypes;
-  readonly #targets: readonly Btf[];
+  readonly #local: TypeView;
+  readonly #targets: Iterable<Btf>;
   readonly #explainer: CoreExplainer | undefined;
   readonly #roots = new Map<TypeId, Root>();
   readonly #budget = new Budget();
-  readonly #comparisons = new Map<CoreTypes, TypeComparison>();
+  readonly #comparisons = new Map<TypeView, TypeComparison>();
 
-  constructor(local: Btf, targets: readonly Btf[], explainer: CoreExplainer | undefined) {
-    this.#local = CoreTypes.of(local);
+  constructor(local: Btf, targets: Iterable<Btf>, explainer: CoreExplainer | undefined) {
+    this.#local = TypeView.of(local);
     this.#targets = targets;
     this.#explainer = explainer;
   }
@@ -110,10 +110,10 @@ export class CoreResolver {
     return matching;
   }
 
-  #comparisonWith(target: CoreTypes): TypeComparison {
+  #comparisonWith(target: TypeView): TypeComparison {
     let comparison = this.#comparisons.get(target);
     if (comparison === undefined) {
-      comparison = new TypeComparison(this.#local, target, this.#budget);
+      comparison = new TypeComparison(this.#local.btf, target.btf, this.#budget);
       this.#comparisons.set(target, comparison);
     }
     return comparison;
@@ -145,7 +145,7 @@ function describeMatching({ candidate, spec, value }: Matching): CoreAmbiguousCa
 
 /** One relocation on its way to a result, with what has been seen so far. */
 class Attempt {
-  readonly #local: CoreTypes;
+  readonly #local: TypeView;
   readonly #relocation: CoreRelocation;
   readonly #explainer: CoreExplainer | undefined;
   readonly #budget: Budget;
@@ -153,7 +153,7 @@ class Attempt {
   #spec: CoreSpec | undefined;
 
   constructor(
-    local: CoreTypes,
+    local: TypeView,
     relocation: CoreRelocation,
     explainer: CoreExplainer | undefined,
     budget: Budget,

@@ -1,13 +1,14 @@
+import { isComposite, isEnum, type TypeView } from '../../btf/compatible/view.ts';
 import type { BtfMember, BtfType, TypeId } from '../../btf/types.ts';
 import { BpfError, unreachable } from '../../errors.ts';
 import { CORE_RELO } from '../../object/spec.ts';
 import type { CoreSpec, CoreStep } from './access.ts';
 import { coreKindRule } from './kinds.ts';
-import { type CoreTypes, isComposite, isEnum } from './types.ts';
+import { coreSizeOf } from './sizes.ts';
 
 /** An access in one BTF. */
 export interface PlacedSpec {
-  readonly types: CoreTypes;
+  readonly types: TypeView;
   readonly spec: CoreSpec;
 }
 
@@ -105,7 +106,7 @@ function typeSide({ types, spec }: PlacedSpec): Side {
     case CORE_RELO.TYPE_MATCHES:
       return side(1);
     case CORE_RELO.TYPE_SIZE:
-      return side(types.sizeOf(spec.root));
+      return side(coreSizeOf(types, spec.root));
     default:
       // A linker may have changed the id that the instruction holds.
       return side(spec.root, false);
@@ -132,14 +133,14 @@ function fieldSide(placed: PlacedSpec): Side {
   return member === undefined ? elementSide(placed, step) : memberSide(placed, step, member);
 }
 
-function memberAt(types: CoreTypes, step: CoreStep): BtfMember | undefined {
+function memberAt(types: TypeView, step: CoreStep): BtfMember | undefined {
   if (step.name === undefined) return undefined;
   const holder = types.type(step.type);
   return isComposite(holder) ? holder.members[step.index] : undefined;
 }
 
 function elementSide({ types, spec }: PlacedSpec, step: CoreStep): Side {
-  const size = types.sizeOf(step.type);
+  const size = coreSizeOf(types, step.type);
   if (spec.kind === CORE_RELO.FIELD_BYTE_SIZE) return side(size);
   if (spec.kind !== CORE_RELO.FIELD_BYTE_OFFSET) {
     const kind = coreKindRule(spec.kind).words;
@@ -199,7 +200,7 @@ export function placeOf(placed: PlacedSpec, step: CoreStep): FieldPlace {
   const { bitOffset } = spec;
   const member = memberAt(types, step);
   if (member !== undefined && member.bitSize > 0) return bitFieldPlace(placed, member);
-  const byteSize = types.sizeOf(member === undefined ? step.type : types.resolve(member.type));
+  const byteSize = coreSizeOf(types, member === undefined ? step.type : types.resolve(member.type));
   const byteOffset = bitOffset >>> 3;
   return { byteOffset, byteSize, bitOffset, bitSize: byteSize * 8, bitField: false };
 }

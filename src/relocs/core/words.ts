@@ -1,8 +1,8 @@
+import type { TypeDifference } from '../../btf/compatible/comparison.ts';
 import { escapeName, quoteName } from '../../errors/quote.ts';
 import { unreachable } from '../../errors.ts';
 import { CORE_RELO } from '../../object/spec.ts';
 import type { CoreSpec } from './access.ts';
-import type { TypeDifference } from './compatible.ts';
 import { coreKindRule } from './kinds.ts';
 import type { CoreMismatch } from './match.ts';
 import type { CorePlan, CoreResult } from './result.ts';

@@ -1,3 +1,4 @@
+import { windows } from '../machine.ts';
 import type { VmMemory } from '../memory.ts';
 
 /** Sizes of a packet buffer's parts, in bytes. */
@@ -18,18 +19,39 @@ export interface PacketRoom {
 export class PacketBuffer {
   readonly memory: VmMemory;
   start: number;
-  data: number;
-  end: number;
   limit: number;
+  /** Where compiled code reads the addresses of `data` and `end`, two u64; 0 for nowhere. */
+  readonly cells: number;
+  #data = 0;
+  #end = 0;
 
   constructor(memory: VmMemory, packet: Uint8Array, room: PacketRoom) {
     this.memory = memory;
     const size = room.headroom + packet.length + room.tailroom;
     this.start = memory.allocate(size, { label: 'packet', align: 64 });
+    this.cells = memory.takeCells();
     this.data = this.start + room.headroom;
     this.end = this.data + packet.length;
     this.limit = this.start + size;
     memory.bytes.set(packet, this.data);
+  }
+
+  get data(): number {
+    return this.#data;
+  }
+
+  set data(offset: number) {
+    this.#data = offset;
+    this.#publish(0, offset);
+  }
+
+  get end(): number {
+    return this.#end;
+  }
+
+  set end(offset: number) {
+    this.#end = offset;
+    this.#publish(2, offset);
   }
 
   get length(): number {
@@ -39,6 +61,15 @@ export class PacketBuffer {
   /** A copy of the bytes in [from, to). */
   copy(from = this.data, to = this.end): Uint8Array {
     return this.memory.bytes.slice(from, Math.max(from, to));
+  }
+
+  /** The bytes from `from` on in an array that is given, or in a new one where that is too short. */
+  copyTo(output: Uint8Array | undefined, from: number): Uint8Array {
+    const { end, memory } = this;
+    const length = Math.max(0, end - from);
+    if (output === undefined || output.length < length) return this.copy(from);
+    output.set(memory.bytes.subarray(from, from + length));
+    return output.length === length ? output : output.subarray(0, length);
   }
 
   /**
@@ -64,5 +95,13 @@ export class PacketBuffer {
 
   free(): void {
     this.memory.free(this.start);
+    this.memory.giveCells(this.cells);
+  }
+
+  #publish(word: number, offset: number): void {
+    if (this.cells === 0) return;
+    const { words } = this.memory;
+    words[(this.cells >>> 2) + word] = offset;
+    words[(this.cells >>> 2) + word + 1] = windows.main;
   }
 }

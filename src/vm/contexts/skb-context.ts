@@ -31,6 +31,7 @@ export class SkbContext implements RunContext, ContextFields {
   readonly addressHigh = windows.context;
   readonly fields = this;
   readonly skb: Skb;
+  readonly cells: number;
   readonly #access: SkbAccess;
   readonly #little: boolean;
   readonly #cb: DataView;
@@ -40,6 +41,7 @@ export class SkbContext implements RunContext, ContextFields {
     this.skb = skb;
     this.#access = access;
     this.#little = littleEndian;
+    this.cells = skb.packet.cells;
     this.#cb = new DataView(skb.cb.buffer);
     this.packet = (offset, size) => skb.loadPacket(offset, size);
   }

@@ -60,6 +60,7 @@ export class XdpContext implements RunContext, ContextFields {
   readonly addressHigh = windows.context;
   readonly fields = this;
   readonly packetBuffer: PacketBuffer;
+  readonly cells: number;
   /** Start of the metadata; equal to the start of the packet where there is none. */
   meta: number;
   redirect: Redirect | undefined;
@@ -73,6 +74,7 @@ export class XdpContext implements RunContext, ContextFields {
     const headroom = xdpHeadroom - input.metadata;
     const tailroom = input.pageSize - headroom - input.packet.length;
     this.packetBuffer = new PacketBuffer(memory, input.packet, { headroom, tailroom });
+    this.cells = this.packetBuffer.cells;
     this.meta = this.packetBuffer.data;
     this.packetBuffer.data += input.metadata;
     this.#input = input;
@@ -127,8 +129,12 @@ export class XdpContext implements RunContext, ContextFields {
     throw fieldFault(offset, size, 'store', 'struct xdp_md');
   }
 
-  /** The packet as user space gets it back: metadata, packet, fragments. */
-  copy(): Uint8Array {
+  /**
+   * The packet as user space gets it back: metadata, packet, fragments; in `output` where that
+   * is given and large enough.
+   */
+  copy(output?: Uint8Array): Uint8Array {
+    if (this.fragmentLength === 0) return this.packetBuffer.copyTo(output, this.meta);
     const direct = this.packetBuffer.copy(this.meta);
     const out = new Uint8Array(direct.length + this.fragmentLength);
     out.set(direct);

@@ -64,17 +64,22 @@ export function runProgram(
 ): void {
   const { budget = defaultBudget, hook } = options;
   const outer = cpu.run;
+  const active = outer instanceof InterpreterRun ? outer.active : undefined;
+  if (outer instanceof InterpreterRun) outer.settle();
   const run = new InterpreterRun(program, cpu, context, { budget, hook });
   const { nesting } = run.frames;
   cpu.run = run;
   try {
     run.start();
+    program.accelerator?.spent(budget - run.budget);
   } catch (error) {
+    run.settle();
     throw runError(run, error);
   } finally {
     cpu.run = outer;
     run.frames.nesting = nesting;
     run.unwind();
+    if (outer instanceof InterpreterRun) active?.resume(outer);
   }
 }
 

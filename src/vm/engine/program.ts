@@ -3,6 +3,7 @@ import { BpfError, type ErrorContext } from '../../errors.ts';
 import { type ProgramImage, sourceLineAt } from '../../object/image.ts';
 import type { HelperFunction, LoadedProgram } from '../machine.ts';
 import type { VmMemory } from '../memory.ts';
+import type { Accelerator } from './accelerator.ts';
 import type { CodeSpace } from './code-space.ts';
 import { fuseWords } from './fuse.ts';
 import { OP } from './operations.ts';
@@ -72,6 +73,8 @@ export class LoweredProgram implements LoadedProgram {
   readonly words: BigInt64Array;
   /** `code.imm64`, unsigned. */
   readonly unsignedImm: BigUint64Array;
+  /** Runs functions of the program faster than the interpreter, where there is something that does. */
+  accelerator: Accelerator | undefined;
   #fused: Int32Array | undefined;
   #hooked: Int32Array | undefined;
 

@@ -6,6 +6,7 @@ import {
   type RunContext,
   windows,
 } from '../machine.ts';
+import type { CompiledCode } from './accelerator.ts';
 import { interpret } from './interpreter.ts';
 import { LoweredProgram } from './program.ts';
 import { maxFrames, maxStack } from './stack.ts';
@@ -83,6 +84,10 @@ export class InterpreterRun implements Run {
   readonly bottom: number;
   /** Depth whose exit ends the innermost interpreter: that of this run or of a callback. */
   base: number;
+  /** Compiled code that runs; undefined while the interpreter does. */
+  active: CompiledCode | undefined;
+  /** Depth of the frame that it was started in. */
+  activeDepth = 0;
   #tailCall: LoweredProgram | undefined;
 
   constructor(
@@ -132,13 +137,19 @@ export class InterpreterRun implements Run {
     return frames.returnTo[depth] as number;
   }
 
+  /** Makes everything true that compiled code keeps to itself, after an error or before another run. */
+  settle(): void {
+    this.active?.suspend(this);
+  }
+
   /** Closes what frames are open after an error, so that a run around this one can go on. */
   unwind(): void {
     while (this.frames.depth >= this.bottom) this.leave();
   }
 
   callFunction(addressLow: number): void {
-    const { row, base } = this;
+    const { row, base, active, program: caller } = this;
+    active?.suspend(this);
     const { program, target } = this.#function(addressLow);
     // Not gone back to, but the trap report finds the calling instruction before it.
     this.enter(row + 1);
@@ -147,8 +158,23 @@ export class InterpreterRun implements Run {
     this.program = program;
     this.#execute(target);
     this.leave();
+    this.program = caller;
     this.base = base;
     this.row = row;
+    active?.resume(this);
+  }
+
+  /**
+   * Runs the program of the innermost frame, which a tail call has just put there, to its end
+   * on top of the host's stack: for compiled code, whose own frame stays until then.
+   */
+  continueTailCall(): void {
+    const { base } = this;
+    this.base = this.frames.depth;
+    let row = 0;
+    do row = this.#next(row, row === 0);
+    while (row >= 0);
+    this.base = base;
   }
 
   tailCallTo(target: LoadedProgram): boolean {
@@ -157,6 +183,11 @@ export class InterpreterRun implements Run {
     this.tailCalls += 1;
     this.#tailCall = target;
     return true;
+  }
+
+  /** Whether a helper has asked for a tail call that is still to be made. */
+  get hasTailCall(): boolean {
+    return this.#tailCall !== undefined;
   }
 
   /**
@@ -219,10 +250,19 @@ export class InterpreterRun implements Run {
     const { frames } = this;
     if (frames.nesting >= maxNesting) throw new RunStop('stack');
     frames.nesting += 1;
-    let row = start;
-    do row = interpret(this, row);
-    while (row >= 0);
+    let row = this.#next(start, true);
+    // A tail call goes on at a program's first row; any other row is in the middle of a function.
+    while (row >= 0) row = this.#next(row, row === 0);
     frames.nesting -= 1;
+  }
+
+  /** Runs up to the next change of program: the row to go on at in it, or -1 at the end. */
+  #next(row: number, starts: boolean): number {
+    const compiled =
+      starts && this.hook === undefined ? this.program.accelerator?.codeFor(this) : undefined;
+    if (compiled === undefined) return interpret(this, row);
+    compiled.run(this, row);
+    return this.frames.depth === this.base ? -1 : this.leave();
   }
 
   #function(low: number): { readonly program: LoweredProgram; readonly target: number } {

@@ -8,6 +8,7 @@ import type { MapOptions, VmMap } from './map.ts';
 import { RingBufferMap } from './ring-buffer.ts';
 import { checkCreation, typeName } from './rules.ts';
 import { ArrayOfMaps, HashOfMaps, ProgArrayMap } from './slots.ts';
+import { StructOpsMap } from './struct-ops.ts';
 
 /** The class of each map type that the VM has. */
 const classes = new Map<number, new (options: MapOptions) => VmMap>([
@@ -19,6 +20,7 @@ const classes = new Map<number, new (options: MapOptions) => VmMap>([
   [BPF_MAP_TYPE.ARRAY_OF_MAPS, ArrayOfMaps],
   [BPF_MAP_TYPE.HASH_OF_MAPS, HashOfMaps],
   [BPF_MAP_TYPE.RINGBUF, RingBufferMap],
+  [BPF_MAP_TYPE.STRUCT_OPS, StructOpsMap],
 ]);
 
 /** Map types that the VM has (`BPF_MAP_TYPE`). */

@@ -8,7 +8,21 @@ export interface ElementPoolOptions {
   readonly label: string;
   /** Elements to reserve at once; undefined where elements are taken from memory on demand. */
   readonly reserve: number | undefined;
+  /** Offset of three words that hold the pool's state, see {@link poolState}. */
+  readonly state: number;
 }
+
+/**
+ * State of a pool, in memory that programs cannot write: compiled programs take elements and
+ * give them back without leaving WebAssembly.
+ *
+ * ```
+ *   0  u32  first free element, 0 for none
+ *   4  u32  next element of the newest chunk that was never handed out
+ *   8  u32  end of that chunk
+ * ```
+ */
+export const poolState = { free: 0, next: 4, end: 8, size: 12 } as const;
 
 const firstChunk = 4096;
 const largestChunk = 65_536;
@@ -25,36 +39,38 @@ export class ElementPool {
   readonly #onDemand: boolean;
   readonly #chunks: number[] = [];
   #chunkSize = firstChunk;
-  /** Elements of the newest chunk that were never handed out: [next, end). */
-  #next = 0;
-  #end = 0;
-  #free = 0;
+  /** Index in `words` of the pool's state. */
+  readonly #state: number;
 
   constructor(memory: VmMemory, options: ElementPoolOptions) {
     this.#memory = memory;
     this.#label = options.label;
     this.stride = options.stride;
+    this.#state = options.state >>> 2;
     this.#onDemand = options.reserve === undefined;
     if (options.reserve !== undefined) this.#add(options.reserve * this.stride, true);
   }
 
   /** Offset of an element with unknown contents, 0 where there is none left. */
   take(): number {
-    const free = this.#free;
+    const { words } = this.#memory;
+    const state = this.#state;
+    const free = words[state] as number;
     if (free !== 0) {
-      this.#free = this.#memory.words[free >>> 2] as number;
+      words[state] = words[free >>> 2] as number;
       return free;
     }
-    if (this.#next === this.#end && !(this.#onDemand && this.#grow())) return 0;
-    const offset = this.#next;
-    this.#next += this.stride;
+    if (words[state + 1] === words[state + 2] && !(this.#onDemand && this.#grow())) return 0;
+    const offset = words[state + 1] as number;
+    words[state + 1] = offset + this.stride;
     return offset;
   }
 
   /** Gives an element back; it may be taken again at once. */
   give(offset: number): void {
-    this.#memory.words[offset >>> 2] = this.#free;
-    this.#free = offset;
+    const { words } = this.#memory;
+    words[offset >>> 2] = words[this.#state] as number;
+    words[this.#state] = offset;
   }
 
   /** Whether an element can start at `offset`: for walks over memory that a program may have damaged. */
@@ -84,8 +100,8 @@ export class ElementPool {
       : this.#memory.tryAllocate(size, options);
     if (chunk === 0) return false;
     this.#chunks.push(chunk);
-    this.#next = chunk;
-    this.#end = chunk + alignUp(size, this.stride);
+    this.#memory.words[this.#state + 1] = chunk;
+    this.#memory.words[this.#state + 2] = chunk + alignUp(size, this.stride);
     return true;
   }
 }

@@ -1,7 +1,7 @@
 import { errnoError } from '../errno.ts';
 import type { VmMemory } from '../memory.ts';
 import { alignUp } from '../ranges.ts';
-import { ElementPool } from './element-pool.ts';
+import { ElementPool, poolState } from './element-pool.ts';
 
 /** Options of {@link HashTable}. */
 export interface HashTableOptions {
@@ -23,6 +23,30 @@ export interface HashTableOptions {
 const hashAt = 4;
 const keyAt = 8;
 
+/**
+ * What of a table changes, in memory that programs cannot write: compiled programs look up,
+ * update and delete without leaving WebAssembly (`jit/hash-functions.ts`).
+ *
+ * ```
+ *    0  u32 × 3  the pool of elements, see `poolState`
+ *   12  u32      offset of the bucket array
+ *   16  u32      31 less the number of bits in a bucket's index
+ *   20  u32      elements in the table
+ *   24  u32      walks in progress; meanwhile elements that are given back keep their links
+ * ```
+ */
+export const tableState = {
+  pool: 0,
+  buckets: poolState.size,
+  shift: poolState.size + 4,
+  count: poolState.size + 8,
+  walks: poolState.size + 12,
+  size: poolState.size + 16,
+} as const;
+
+/** Factors of the hash function; odd, with bits all over. */
+export const hashFactors = [0x9e37_79b1 | 0, 0x85eb_ca6b | 0] as const;
+
 const smallestBuckets = 16;
 
 /**
@@ -39,8 +63,7 @@ const smallestBuckets = 16;
  * they are in the order of their hashes, so all elements are in that order: a walk that goes
  * from key to key neither skips nor repeats when the buckets double. A prealloc table has as many buckets as its `maxEntries` rounded
  * up to a power of two; an on-demand one starts small and doubles when it holds as many
- * elements as buckets. All that a lookup reads is in linear memory; only the two numbers
- * `buckets` and `shift` are outside.
+ * elements as buckets.
  *
  * Programs can write over this memory by mistake. Every walk checks each link and ends after
  * as many elements as there are.
@@ -50,39 +73,40 @@ export class HashTable {
   readonly #memory: VmMemory;
   readonly #options: HashTableOptions;
   readonly #keySize: number;
-  readonly #seed: number;
+  /** Start value of the hash function. */
+  readonly seed: number;
+  readonly mostBuckets: number;
+  /** Bytes of an element. */
+  readonly stride: number;
+  /** Offset of {@link tableState}. */
+  readonly state: number;
   readonly #pool: ElementPool;
-  readonly #mostBuckets: number;
-  #buckets: number;
+  /** Index in `words` of {@link tableState}. */
+  readonly #state: number;
   #bucketCount: number;
-  /** 31 less the number of bits in a bucket's index. */
-  #shift: number;
-  #count = 0;
-  /** Walks in progress: meanwhile elements that are given back keep their links. */
-  #walks = 0;
   readonly #waiting: number[] = [];
 
   constructor(memory: VmMemory, options: HashTableOptions) {
     this.#memory = memory;
     this.#options = options;
     this.#keySize = options.keySize;
-    this.#seed = options.seed ^ options.keySize;
+    this.seed = options.seed ^ options.keySize;
     this.payloadOffset = keyAt + alignUp(options.keySize, 8);
-    this.#mostBuckets = roundUpPowerOfTwo(options.maxEntries);
-    const buckets = options.onDemand
-      ? Math.min(this.#mostBuckets, smallestBuckets)
-      : this.#mostBuckets;
-    const stride = this.payloadOffset + options.payloadSize;
-    const reserve = options.onDemand ? undefined : options.maxEntries + options.spare;
-    this.#pool = new ElementPool(memory, { stride, label: options.label, reserve });
-    this.#bucketCount = buckets;
-    this.#shift = 31 - Math.log2(buckets);
-    this.#buckets = this.#allocateBuckets(buckets);
+    this.stride = this.payloadOffset + options.payloadSize;
+    this.mostBuckets = roundUpPowerOfTwo(options.maxEntries);
+    this.state = memory.allocate(tableState.size, { label: options.label, readOnly: true });
+    this.#state = this.state >>> 2;
+    this.#bucketCount = options.onDemand
+      ? Math.min(this.mostBuckets, smallestBuckets)
+      : this.mostBuckets;
+    this.#pool = this.#makePool();
+    const buckets = this.#allocateBuckets(this.#bucketCount);
+    this.#setBuckets(buckets, this.#bucketCount);
   }
 
   /** Number of elements. */
   get count(): number {
-    return this.#count;
+    return this.#word(tableState.count);
   }
 
   /** Offset of the element with the key at `key[at]`, 0 where there is none. */
@@ -90,7 +114,7 @@ export class HashTable {
     const hash = this.hash(key, at);
     const { words } = this.#memory;
     let element = words[this.#bucketWord(hash)] as number;
-    for (let left = this.#count; element !== 0; left--) {
+    for (let left = this.count; element !== 0; left--) {
       this.#checkLink(element, left);
       if (words[(element + hashAt) >>> 2] === hash && this.#sameKey(element, key, at)) {
         return element;
@@ -115,36 +139,37 @@ export class HashTable {
 
   /** Puts a created element into its bucket, before others of the same hash. */
   link(element: number): void {
-    if (this.#count >= this.#bucketCount && this.#bucketCount < this.#mostBuckets) {
+    if (this.count >= this.#bucketCount && this.#bucketCount < this.mostBuckets) {
       this.#growBuckets();
     }
     this.#insert(element);
-    this.#count++;
+    this.#add(tableState.count, 1);
   }
 
   /** Takes an element out of its bucket; give it back with `drop`. */
   unlink(element: number): void {
     const { words } = this.#memory;
     let from = this.#bucketWord(words[(element + hashAt) >>> 2] as number);
-    for (let left = this.#count; words[from] !== element; left--) {
+    for (let left = this.count; words[from] !== element; left--) {
       const next = words[from] as number;
       if (next === 0) throw this.#damaged();
       this.#checkLink(next, left);
       from = next >>> 2;
     }
     words[from] = words[element >>> 2] as number;
-    this.#count--;
+    this.#add(tableState.count, -1);
   }
 
   /** Gives back an element that is not in the table. */
   drop(element: number): void {
-    if (this.#walks > 0) this.#waiting.push(element);
+    if (this.#word(tableState.walks) > 0) this.#waiting.push(element);
     else this.#pool.give(element);
   }
 
   /** The element after `element` in bucket order, the first for 0; 0 at the end. */
   next(element: number): number {
     const { words } = this.#memory;
+    const buckets = this.#word(tableState.buckets);
     let bucket = 0;
     if (element !== 0) {
       const following = words[element >>> 2] as number;
@@ -152,7 +177,7 @@ export class HashTable {
       bucket = this.#bucketOf(words[(element + hashAt) >>> 2] as number) + 1;
     }
     for (; bucket < this.#bucketCount; bucket++) {
-      const first = words[(this.#buckets >>> 2) + bucket] as number;
+      const first = words[(buckets >>> 2) + bucket] as number;
       if (first !== 0) return this.#checked(first);
     }
     return 0;
@@ -165,14 +190,14 @@ export class HashTable {
    * instructions of its budget: nothing else ends a walk over links bent into a ring.
    */
   walk(visit: (element: number) => boolean): void {
-    this.#walks++;
+    this.#add(tableState.walks, 1);
     try {
       for (let element = this.next(0); element !== 0; element = this.next(element)) {
         if (!visit(element)) return;
       }
     } finally {
-      this.#walks--;
-      if (this.#walks === 0) this.#dropWaiting();
+      this.#add(tableState.walks, -1);
+      if (this.#word(tableState.walks) === 0) this.#dropWaiting();
     }
   }
 
@@ -187,14 +212,19 @@ export class HashTable {
   }
 
   destroy(): void {
-    this.#memory.free(this.#buckets);
+    this.#memory.free(this.#word(tableState.buckets));
     this.#pool.destroy();
+    this.#memory.free(this.state);
   }
 
-  /** Hash of the key at `key[at]`: 32-bit words mixed as in MurmurHash3. */
+  /**
+   * Hash of the key at `key[at]`: its 32-bit words, and what is left, each mixed in by a
+   * rotation and a multiplication; at the end once more, so that all bits reach the highest
+   * ones, which choose the bucket. Two multiplications for a key of 4 bytes.
+   */
   hash(key: Uint8Array, at: number): number {
     const size = this.#keySize;
-    let hash = this.#seed;
+    let hash = this.seed;
     let i = at;
     for (const end = at + (size & ~3); i < end; i += 4) {
       hash = mix(
@@ -205,12 +235,12 @@ export class HashTable {
           ((key[i + 3] as number) << 24),
       );
     }
-    let rest = 0;
-    for (const end = at + size; i < end; i++) rest = (rest << 8) | (key[i] as number);
-    hash = mix(hash, rest);
-    hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-    return (hash ^ (hash >>> 16)) >>> 0;
+    if ((size & 3) !== 0) {
+      let rest = 0;
+      for (const end = at + size; i < end; i++) rest = (rest << 8) | (key[i] as number);
+      hash = mix(hash, rest);
+    }
+    return Math.imul(hash ^ (hash >>> 15), hashFactors[1]) >>> 0;
   }
 
   #sameKey(element: number, key: Uint8Array, at: number): boolean {
@@ -222,12 +252,12 @@ export class HashTable {
 
   #bucketOf(hash: number): number {
     // Two shifts, because one by 32 for a single bucket would be one by 0.
-    return (hash >>> 1) >>> this.#shift;
+    return (hash >>> 1) >>> this.#word(tableState.shift);
   }
 
   /** Index in `words` of the bucket for a hash. */
   #bucketWord(hash: number): number {
-    return (this.#buckets >>> 2) + this.#bucketOf(hash);
+    return (this.#word(tableState.buckets) >>> 2) + this.#bucketOf(hash);
   }
 
   #insert(element: number): void {
@@ -235,7 +265,7 @@ export class HashTable {
     const hash = words[(element + hashAt) >>> 2] as number;
     let from = this.#bucketWord(hash);
     let next = words[from] as number;
-    for (let left = this.#count; next !== 0; left--) {
+    for (let left = this.count; next !== 0; left--) {
       this.#checkLink(next, left);
       if ((words[(next + hashAt) >>> 2] as number) >= hash) break;
       from = next >>> 2;
@@ -250,21 +280,53 @@ export class HashTable {
       return this.#memory.allocate(buckets * 4, { label: this.#options.label });
     } catch (error) {
       this.#pool.destroy();
+      this.#memory.free(this.state);
       throw error;
     }
   }
 
+  #makePool(): ElementPool {
+    const { label, onDemand, maxEntries, spare } = this.#options;
+    const reserve = onDemand ? undefined : maxEntries + spare;
+    try {
+      return new ElementPool(this.#memory, {
+        stride: this.stride,
+        label,
+        reserve,
+        state: this.state + tableState.pool,
+      });
+    } catch (error) {
+      this.#memory.free(this.state);
+      throw error;
+    }
+  }
+
+  #word(at: number): number {
+    return this.#memory.words[this.#state + (at >>> 2)] as number;
+  }
+
+  #add(at: number, by: number): void {
+    const { words } = this.#memory;
+    const word = this.#state + (at >>> 2);
+    words[word] = (words[word] as number) + by;
+  }
+
+  #setBuckets(buckets: number, count: number): void {
+    const { words } = this.#memory;
+    words[this.#state + (tableState.buckets >>> 2)] = buckets;
+    words[this.#state + (tableState.shift >>> 2)] = 31 - Math.log2(count);
+  }
+
   /** Doubles the bucket array; stays as it is where there is no memory, or while a walk needs the order. */
   #growBuckets(): void {
-    if (this.#walks > 0) return;
+    if (this.#word(tableState.walks) > 0) return;
     const size = this.#bucketCount * 2;
     const bigger = this.#memory.tryAllocate(size * 4, { label: this.#options.label });
     if (bigger === 0) return;
     const elements = this.#inOrder();
-    this.#memory.free(this.#buckets);
-    this.#buckets = bigger;
+    this.#memory.free(this.#word(tableState.buckets));
+    this.#setBuckets(bigger, size);
     this.#bucketCount = size;
-    this.#shift--;
     // Backwards, so that each goes to the front of its bucket.
     for (let i = elements.length - 1; i >= 0; i--) this.#insert(elements[i] as number);
   }
@@ -272,7 +334,7 @@ export class HashTable {
   #inOrder(): number[] {
     const elements: number[] = [];
     for (let element = this.next(0); element !== 0; element = this.next(element)) {
-      if (elements.length === this.#count) throw this.#damaged();
+      if (elements.length === this.count) throw this.#damaged();
       elements.push(element);
     }
     return elements;
@@ -301,10 +363,7 @@ export class HashTable {
 }
 
 function mix(hash: number, word: number): number {
-  let k = Math.imul(word, 0xcc9e_2d51);
-  k = Math.imul((k << 15) | (k >>> 17), 0x1b87_3593);
-  const h = hash ^ k;
-  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe654_6b64) | 0;
+  return Math.imul(((hash << 5) | (hash >>> 27)) ^ word, hashFactors[0]);
 }
 
 function roundUpPowerOfTwo(value: number): number {

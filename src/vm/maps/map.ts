@@ -1,6 +1,6 @@
 import { BPF_EXIST, BPF_F_LOCK, BPF_F_RDONLY, BPF_F_WRONLY, BPF_NOEXIST } from '../../abi/bpf.ts';
 import { ERRNO } from '../../abi/errno.ts';
-import type { BackendMap, BackendProgram } from '../../backend/backend.ts';
+import type { BackendMap, BackendProgram, StructOpsMember } from '../../backend/backend.ts';
 import { quoteName } from '../../errors/quote.ts';
 import { BpfError } from '../../errors.ts';
 import type { MapSpec } from '../../object/spec.ts';
@@ -85,7 +85,9 @@ export abstract class VmMap implements BackendMap {
   protected readonly host: MapHost;
   protected readonly memory: VmMemory;
   #frozen = false;
-  #closed = false;
+  /** Of user space; the map is closed to it without any. */
+  #handles = 1;
+  #pins = 0;
   #references = 1;
   #header = 0;
 
@@ -176,6 +178,16 @@ export abstract class VmMap implements BackendMap {
     throw this.error('EINVAL', 'update element', 'it does not hold programs');
   }
 
+  setStructOps(_value: Uint8Array, _members: readonly StructOpsMember[]): void {
+    this.requireOpen();
+    throw this.error('EINVAL', 'set struct of callbacks', 'it is no struct of callbacks');
+  }
+
+  write(_offset: number, _bytes: Uint8Array): void {
+    this.requireOpen();
+    throw this.error('EINVAL', 'write', 'only an arena can be written to at any place');
+  }
+
   freeze(): void {
     this.requireOpen();
     if (this.special.length > 0) throw this.error('ENOTSUPP', 'freeze map');
@@ -194,12 +206,46 @@ export abstract class VmMap implements BackendMap {
     throw this.error('EINVAL', 'consume samples', 'it is not a ring buffer');
   }
 
-  /** Drops the user's handle. The map lives on while a program or another map holds it. */
+  /** Drops a handle of the user's. The map lives on while a program, a map or a pin holds it. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.handleClosed();
+    if (this.#handles === 0) return;
+    this.#handles--;
+    if (this.#handles > 0) return;
+    this.#userGone();
     this.release();
+  }
+
+  /** Drops all handles. */
+  closeAll(): void {
+    while (this.#handles > 0) this.close();
+  }
+
+  /** Whether the map is one of this VM's. */
+  isOf(host: MapHost): boolean {
+    return this.host === host;
+  }
+
+  /** One more handle, to be closed like the first. */
+  reopen(): void {
+    if (this.#handles === 0) this.acquire();
+    this.#handles++;
+  }
+
+  /** A name in the file system holds the map as a user's handle does. */
+  pin(): void {
+    this.requireOpen();
+    this.#pins++;
+    this.acquire();
+  }
+
+  unpin(): void {
+    this.#pins--;
+    this.#userGone();
+    this.release();
+  }
+
+  #userGone(): void {
+    if (this.#handles === 0 && this.#pins === 0) this.handleClosed();
   }
 
   [Symbol.dispose](): void {
@@ -314,7 +360,8 @@ export abstract class VmMap implements BackendMap {
 
   /** Throws where the user has closed the map. */
   requireOpen(): void {
-    if (this.#closed) throw new BpfError({ code: 'closed', what: 'map', name: this.name });
+    if (this.#handles > 0) return;
+    throw new BpfError({ code: 'closed', what: 'map', name: this.name });
   }
 
   protected error(name: ErrnoName, operation: string, reason?: string): BpfError {

@@ -38,19 +38,20 @@ const maxSample = 0x3fff_ffff;
 export class RingBufferMap extends VmMap {
   /** Offset of page 0. */
   readonly base: number;
-  readonly #pageSize: number;
-  readonly #data: number;
+  readonly pageSize: number;
+  /** Offset of the data. */
+  readonly data: number;
   #wakeups = 0;
   #listeners: readonly (() => void)[] = [];
 
   constructor(options: MapOptions) {
     super(options);
-    this.#pageSize = this.host.pageSize;
-    this.base = this.memory.allocate(3 * this.#pageSize + 2 * this.maxEntries, {
-      align: this.#pageSize,
+    this.pageSize = this.host.pageSize;
+    this.base = this.memory.allocate(3 * this.pageSize + 2 * this.maxEntries, {
+      align: this.pageSize,
       label: this.label,
     });
-    this.#data = this.base + 3 * this.#pageSize;
+    this.data = this.base + 3 * this.pageSize;
   }
 
   /** How often a reader waiting in epoll would have been woken. */
@@ -59,11 +60,11 @@ export class RingBufferMap extends VmMap {
   }
 
   get consumerPosition(): number {
-    return this.#position(this.#pageSize);
+    return this.#position(this.pageSize);
   }
 
   get producerPosition(): number {
-    return this.#position(2 * this.#pageSize);
+    return this.#position(2 * this.pageSize);
   }
 
   /** Calls `listener` when a reader waiting in epoll would be woken; the result ends that. */
@@ -87,8 +88,8 @@ export class RingBufferMap extends VmMap {
     const header = this.#record(producer);
     const { words } = this.memory;
     words[header >>> 2] = (size | BPF_RINGBUF_BUSY_BIT) >>> 0;
-    words[(header + 4) >>> 2] = Math.floor((header - this.base) / this.#pageSize);
-    this.#setPosition(2 * this.#pageSize, end);
+    words[(header + 4) >>> 2] = Math.floor((header - this.base) / this.pageSize);
+    this.#setPosition(2 * this.pageSize, end);
     return header + BPF_RINGBUF_HDR_SZ;
   }
 
@@ -107,7 +108,7 @@ export class RingBufferMap extends VmMap {
   /** Whether `sample` starts a reservation of this buffer that is not ended yet. */
   isReserved(sample: number): boolean {
     const header = sample - BPF_RINGBUF_HDR_SZ;
-    if ((header & 7) !== 0 || header < this.#data || header >= this.#data + this.maxEntries)
+    if ((header & 7) !== 0 || header < this.data || header >= this.data + this.maxEntries)
       return false;
     return ((this.memory.words[header >>> 2] as number) & BPF_RINGBUF_BUSY_BIT) !== 0;
   }
@@ -152,7 +153,7 @@ export class RingBufferMap extends VmMap {
       const word = this.memory.words[header >>> 2] as number;
       if ((word & BPF_RINGBUF_BUSY_BIT) !== 0) return taken;
       const length = this.#checkedLength(word, position);
-      this.#setPosition(this.#pageSize, position + alignUp(length + BPF_RINGBUF_HDR_SZ, 8));
+      this.#setPosition(this.pageSize, position + alignUp(length + BPF_RINGBUF_HDR_SZ, 8));
       if ((word & BPF_RINGBUF_DISCARD_BIT) !== 0) continue;
       const at = header + BPF_RINGBUF_HDR_SZ;
       taken++;
@@ -182,9 +183,11 @@ export class RingBufferMap extends VmMap {
 
   /** Moves the pending position over records that are no longer busy. */
   #advancePending(producer: number): number {
-    const at = 2 * this.#pageSize + 8;
+    const at = 2 * this.pageSize + 8;
     const before = this.#position(at);
     let pending = before;
+    // A program may have written over the positions: then nothing fits any more.
+    if (producer - pending > this.maxEntries) return pending;
     while (pending < producer) {
       const word = this.memory.words[this.#record(pending) >>> 2] as number;
       if ((word & BPF_RINGBUF_BUSY_BIT) !== 0) break;
@@ -208,7 +211,7 @@ export class RingBufferMap extends VmMap {
   }
 
   #record(position: number): number {
-    return this.#data + (position % this.maxEntries);
+    return this.data + (position % this.maxEntries);
   }
 
   #position(at: number): number {

@@ -1,5 +1,6 @@
 import {
   BPF_F_INNER_MAP,
+  BPF_F_LINK,
   BPF_F_MMAPABLE,
   BPF_F_NO_PREALLOC,
   BPF_F_NUMA_NODE,
@@ -54,7 +55,10 @@ function checkCommon(spec: MapSpec): Refusal | undefined {
   if (spec.keyType !== undefined && spec.valueType === undefined) {
     return invalid('a key type needs a value type');
   }
-  if (spec.extra !== 0n) return invalid('map_extra means nothing for this type');
+  // Of an arena it is the address: that there are none is said below.
+  if (spec.extra !== 0n && spec.type !== BPF_MAP_TYPE.ARENA) {
+    return invalid('map_extra means nothing for this type');
+  }
   if (both(spec.flags, BPF_F_RDONLY, BPF_F_WRONLY)) {
     return invalid('BPF_F_RDONLY and BPF_F_WRONLY exclude each other');
   }
@@ -79,9 +83,19 @@ function checkType(spec: MapSpec, pageSize: number): Refusal | undefined {
       return spec.valueSize === 4 ? checkHash(spec) : invalid('value_size must be 4');
     case BPF_MAP_TYPE.RINGBUF:
       return checkRing(spec, pageSize);
+    case BPF_MAP_TYPE.STRUCT_OPS:
+      return checkStructOps(spec);
     default:
       return invalid(`the VM does not have map type ${typeName(spec.type)}`);
   }
+}
+
+/** `bpf_struct_ops_map_alloc_check`. */
+function checkStructOps({ keySize, maxEntries, flags, valueSize }: MapSpec): Refusal | undefined {
+  if (keySize !== 4) return invalid('key_size must be 4');
+  if (maxEntries !== 1) return invalid('max_entries must be 1');
+  if (valueSize === 0) return invalid('value_size must not be 0');
+  return (flags & ~BPF_F_LINK) === 0 ? undefined : invalid('only the flag BPF_F_LINK is allowed');
 }
 
 function checkArray(spec: MapSpec): Refusal | undefined {

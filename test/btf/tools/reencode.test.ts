@@ -5,10 +5,11 @@ import fc from 'fast-check';
 import { projectRoot } from '../../../scripts/paths.ts';
 import { type Btf, parseBtf } from '../../../src/btf/btf.ts';
 import { BtfBuilder, type NewBtfType } from '../../../src/btf/encode.ts';
+import { findBtf } from '../../../src/btf/file.ts';
 import { findSorted, namedStart, permuteBtf, sortBtf } from '../../../src/btf/tools/permute.ts';
 import { convertEndianness, encodeBtf } from '../../../src/btf/tools/reencode.ts';
 import type { BtfKind, TypeId } from '../../../src/btf/types.ts';
-import { readBtfSections } from '../../../src/elf/elf.ts';
+import { BpfError } from '../../../src/errors.ts';
 import { graphs } from '../arbitrary.ts';
 import { throwsBpfError } from '../support.ts';
 
@@ -18,7 +19,7 @@ function realBtf(): readonly (readonly [string, Uint8Array])[] {
   for (const kind of ['v3', 'v4', 'be']) {
     for (const file of readdirSync(join(projectRoot, 'fixtures', kind))) {
       const bytes = new Uint8Array(readFileSync(join(projectRoot, 'fixtures', kind, file)));
-      const { btf } = readBtfSections(bytes);
+      const btf = btfOf(bytes, file);
       if (btf !== undefined) found.push([`${kind}/${file}`, btf]);
     }
   }
@@ -27,6 +28,17 @@ function realBtf(): readonly (readonly [string, Uint8Array])[] {
     found.push([file, new Uint8Array(readFileSync(join(data, file)))]);
   }
   return found;
+}
+
+/** The types of an object, undefined for one that was built without. */
+function btfOf(bytes: Uint8Array, file: string): Uint8Array | undefined {
+  try {
+    return findBtf(bytes, file).btf;
+  } catch (error) {
+    const detail = error instanceof BpfError ? error.detail : undefined;
+    if (detail?.code === 'btf-file' && detail.fault.kind === 'no-section') return undefined;
+    throw error;
+  }
 }
 
 /** BTF of kernels, where there is any. */

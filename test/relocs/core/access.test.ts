@@ -1,9 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { TypeView } from '../../../src/btf/compatible/view.ts';
 import type { TypeId } from '../../../src/btf/types.ts';
 import { BpfError } from '../../../src/errors.ts';
 import { CORE_RELO, type CoreReloKind } from '../../../src/object/spec.ts';
-import { accessPath, CoreTypes, parseAccess } from '../../../src/relocs/core/index.ts';
+import { accessPath, parseAccess } from '../../../src/relocs/core/index.ts';
 import { relocation, Types } from './build.ts';
 
 function sample() {
@@ -25,7 +26,7 @@ function sample() {
   const state = t.enum('state', { OFF: 0n, ON: 5n });
   const pointer = t.to(root);
   const forward = t.builder.add({ kind: 'fwd', name: 'later', of: 'struct' });
-  return { types: CoreTypes.of(t.parse('object')), root, konst, state, pointer, forward };
+  return { types: TypeView.of(t.parse('object')), root, konst, state, pointer, forward };
 }
 
 const offset = CORE_RELO.FIELD_BYTE_OFFSET;
@@ -135,7 +136,7 @@ test('typedefs in a circle end', (t) => {
   const id = types.builder.nextId;
   types.typedef('a', (id + 1) as TypeId);
   types.typedef('b', id);
-  const view = CoreTypes.of(types.parse('object'));
+  const view = TypeView.of(types.parse('object'));
   t.throws(() => parseAccess(view, relocation(offset, id, '0:1')), {
     instanceOf: BpfError,
   });

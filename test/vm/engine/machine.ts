@@ -2,6 +2,8 @@ import type { ProgramImage } from '../../../src/object/image.ts';
 import { CodeSpace } from '../../../src/vm/engine/code-space.ts';
 import { prepareProgram, type RunOptions, runProgram } from '../../../src/vm/engine/engine.ts';
 import type { LoweredProgram } from '../../../src/vm/engine/program.ts';
+import { defaultEngine } from '../../../src/vm/jit/default-engine.ts';
+import { accelerate } from '../../../src/vm/jit/jit.ts';
 import {
   type Cpu,
   cpuStackSize,
@@ -57,7 +59,9 @@ export class TestMachine {
   }
 
   prepare(code: Code, more: Partial<ProgramImage> = {}): LoweredProgram {
-    return prepareProgram(imageOf(assemble(code), more), this.environment);
+    const program = prepareProgram(imageOf(assemble(code), more), this.environment);
+    accelerate(program, defaultEngine.choice);
+    return program;
   }
 
   /** r0 of a run, unsigned. */
