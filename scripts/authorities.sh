@@ -8,7 +8,7 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 dir=${TSBPF_AUTHORITIES_DIR:-$top/.cache/authorities}
 root=$dir/root
-stamp=$dir/complete-2
+stamp=$dir/complete-3
 [ -e "$stamp" ] && exit 0
 rm -rf "$dir"
 mkdir -p "$dir"/{lists/partial,cache/archives/partial,debs,root}
@@ -21,7 +21,7 @@ echo "deb [signed-by=$keyring] $mirror sid main" >"$dir/sources.list"
 options=(-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null
   -o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache" -o APT::Sandbox::User=root)
 apt-get "${options[@]}" -qq update
-(cd "$dir/debs" && apt-get "${options[@]}" -qq download bpftool pahole libc6 libelf1t64 libcap2 \
+(cd "$dir/debs" && apt-get "${options[@]}" -qq download bpftool pahole libdwarves1 libdw1t64 libc6 libelf1t64 libcap2 \
   libzstd1 zlib1g libbpf-dev libbpf1 linux-libc-dev)
 for deb in "$dir"/debs/*.deb; do dpkg-deb -x "$deb" "$root"; done
 cat >"$dir/run" <<'RUN'

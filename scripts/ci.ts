@@ -201,6 +201,12 @@ const suites: readonly { readonly name: string; readonly run: () => Counts }[] =
     name: 'parity of BTF with bpftool and libbpf',
     run: () => counting('node', script('parity-btf')),
   },
+  { name: 'parity of CO-RE with libbpf', run: () => counting('node', script('parity-core')) },
+  {
+    name: 'engines against each other and the kernel',
+    run: () => counting('node', script('fuzz-engines'), '--count', '5000'),
+  },
+  { name: 'VM suites, compiled', run: () => runAva('jit suite', { config: 'ava.jit.config.js' }) },
   { name: 'fuzz', run: () => counting('node', join(projectRoot, 'dist/test/fuzz/fuzz.js')) },
   { name: 'newest Node', run: testsOnNewestNode },
   { name: 'demo in a fresh clone', run: demoInFreshClone },

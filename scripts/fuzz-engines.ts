@@ -70,7 +70,8 @@ function main(): void {
     compare(changed, wildCompiled, wildReference.outcome(changed, packet));
   }
   const asked = kernel === undefined ? '' : `, ${inKernel} of them in the kernel as well`;
-  console.log(`${count} programs${asked}: ${different} differ`);
+  console.log(`${count} programs${asked}`);
+  console.log(`${count - different} passed, ${different} failed`);
   if (different > 0) process.exitCode = 1;
   for (const runner of [...runners, kernel]) runner?.close();
 }

@@ -168,9 +168,7 @@ export function compareFound(file: string, sorted: Btf, samples: number): Differ
     const name = sorted.nameOf(id as TypeId);
     if (/^[!-~]+$/.test(name)) cases.push({ name, id: id as TypeId });
   }
-  const answers = ask(
-    cases.map(({ name, id }) => `find ${file} ${name} ${sorted.kindOf(id)}`),
-  );
+  const answers = ask(cases.map(({ name, id }) => `find ${file} ${name} ${sorted.kindOf(id)}`));
   return cases.flatMap(({ name, id }, i) => {
     const ours = findSorted(sorted, start, name, sorted.kindOf(id));
     return ours === answers[i] ? [] : [`${name}: ${ours}, not ${answers[i]}`];
