@@ -46,6 +46,8 @@ export { LoadedObject, StructOpsRegistration } from './loader/loaded.ts';
 export { defaultPinRoot } from './loader/pins.ts';
 export type { Machine, PreparedObject, PrepareOptions } from './loader/prepare.ts';
 export { prepareObject } from './loader/prepare.ts';
+export type { AttachTarget } from './object/attach-target.ts';
+export { attachTargetOf } from './object/attach-target.ts';
 export type { MapPatch, ProgramPatch } from './object/edit.ts';
 export { cloneProgram, editMap, editProgram, setVariable } from './object/edit.ts';
 export type {
@@ -60,7 +62,9 @@ export type {
 export { isMapSlot, sourceLineAt } from './object/image.ts';
 export type { OpenOptions } from './object/open.ts';
 export { openObject } from './object/open.ts';
+export type { ProgramSetup, SectionHandler } from './object/section-handlers.ts';
 export type {
+  ArgumentTag,
   CoreRelocation,
   CoreReloKind,
   DataSection,
@@ -71,6 +75,7 @@ export type {
   InitialValue,
   InsnRelocation,
   KconfigPlace,
+  KernelPointer,
   LineInfo,
   MapIndex,
   MapSpec,

@@ -193,7 +193,7 @@ function relocateFault(fault: BtfRelocateFault): string {
     case 'not-distilled':
       return `its base is not a distilled one: type ${fault.id} (${quoteName(fault.name)}) has no name, or is of a kind that those do not have`;
     case 'missing':
-      return `no type there is ${escapeName(fault.type)} (of ${fault.size} bytes where it is embedded or its name is not unique)`;
+      return `there is no such ${escapeName(fault.type)} (of ${fault.size} bytes, if its size counts)`;
     case 'ambiguous':
       return `${escapeName(fault.type)} may be type ${fault.ids[0]} or type ${fault.ids[1]}, of the same name and size`;
     case 'other-kind':

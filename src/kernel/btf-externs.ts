@@ -1,14 +1,7 @@
-import type { Btf } from '../btf/btf.ts';
+import { type Btf, parseBtf } from '../btf/btf.ts';
 import { alignOf, sizeOf } from '../btf/graph.ts';
+import { writeBtf } from '../btf/tools/reencode.ts';
 import { BTF_KIND, type BtfSectionVar, type TypeId } from '../btf/types.ts';
-
-/** Types and strings of a BTF that is being changed. */
-export interface BtfParts {
-  readonly words: Uint32Array;
-  readonly strings: Uint8Array;
-  /** One past the last id. */
-  readonly endId: number;
-}
 
 /** Word indices in `struct btf_type`, and the words of it. */
 const infoWord = 1;
@@ -21,13 +14,12 @@ const globalLinkage = 1;
  * An object's types with its `extern` declarations as definitions, since the kernel takes no
  * others (libbpf's `bpf_object__collect_externs`): variables and functions of `.ksyms` become
  * integers in a row, those of `.kconfig` lie as in their map. All ids stay the same; what is
- * new comes at the end. Without externs, the object's own words and strings.
+ * new comes at the end. Without externs, the object's own BTF.
  */
-export function definedExterns(btf: Btf): BtfParts {
-  const parts = { words: btf.words, strings: btf.strings.bytes, endId: btf.endId };
+export function definedExterns(btf: Btf): Btf {
   const symbols = btf.find('.ksyms', BTF_KIND.DATASEC);
   const config = btf.find('.kconfig', BTF_KIND.DATASEC);
-  if (symbols === undefined && config === undefined) return parts;
+  if (symbols === undefined && config === undefined) return btf;
   const rewrite = new Rewrite(btf);
   if (symbols !== undefined) rewrite.symbols(symbols);
   if (config !== undefined) rewrite.config(config);
@@ -51,11 +43,13 @@ class Rewrite {
     this.#endId = btf.endId;
   }
 
-  finish(): BtfParts {
+  finish(): Btf {
     const words = new Uint32Array(this.#words.length + this.#added.length);
     words.set(this.#words);
     words.set(this.#added, this.#words.length);
-    return { words, strings: this.#strings, endId: this.#endId };
+    const { littleEndian, name, pointerSize } = this.#btf;
+    const bytes = writeBtf({ littleEndian, words, strings: this.#strings });
+    return parseBtf(bytes, { name, pointerSize });
   }
 
   /** A function has no place in a section: a variable stands for all of them. */

@@ -1,18 +1,11 @@
+import { writeBtf } from '../btf/tools/reencode.ts';
+import type { BtfFeature } from '../btf/tools/sanitise.ts';
 import { BTF_KIND, type BtfKind } from '../btf/types.ts';
-import { Attr } from './attr.ts';
-import { encodeBtf } from './btf-encode.ts';
+import { Attr, hostLittleEndian } from './attr.ts';
 import { copyNative, type KernelCalls } from './sys.ts';
 
-/** Parts of the BTF format that kernels learnt one after the other. */
-export type BtfFeature =
-  | 'func'
-  | 'global-func'
-  | 'datasec'
-  | 'qmark-datasec'
-  | 'float'
-  | 'decl-tag'
-  | 'type-tag'
-  | 'enum64';
+/** What kernels are asked for; a layout section is never handed over, they have no use for it. */
+export type ProbedFeature = Exclude<BtfFeature, 'layout'>;
 
 const info = (kind: BtfKind, vlen = 0): number => ((kind << 24) | vlen) >>> 0;
 
@@ -24,7 +17,7 @@ const functionType = [0, info(BTF_KIND.FUNC_PROTO, 1), 0, 5, 1];
 const variable = [5, info(BTF_KIND.VAR), 1, 0];
 
 /** A BTF with each feature and nothing else that is new; words after the `int`. */
-const probes: readonly (readonly [BtfFeature, readonly number[]])[] = [
+const probes: readonly (readonly [ProbedFeature, readonly number[]])[] = [
   ['func', [...functionType, 5, info(BTF_KIND.FUNC), 2]],
   ['global-func', [...functionType, 5, info(BTF_KIND.FUNC, 1), 2]],
   ['datasec', [...variable, 5, info(BTF_KIND.DATASEC, 1), 4, 2, 0, 4]],
@@ -36,7 +29,9 @@ const probes: readonly (readonly [BtfFeature, readonly number[]])[] = [
 ];
 
 function accepts(calls: KernelCalls, words: readonly number[]): boolean {
-  const bytes = copyNative(encodeBtf(Uint32Array.from(words), strings));
+  const bytes = copyNative(
+    writeBtf({ littleEndian: hostLittleEndian, words: Uint32Array.from(words), strings }),
+  );
   const attr = new Attr('BTF_LOAD').point('btf', bytes).set('btf_size', bytes.bytes.length);
   const fd = calls.bpf(attr);
   if (fd >= 0) calls.close(fd);
@@ -48,10 +43,10 @@ export function takesBtfAtAll(calls: KernelCalls): boolean {
   return accepts(calls, int);
 }
 
-const known = new WeakMap<KernelCalls, ReadonlySet<BtfFeature>>();
+const known = new WeakMap<KernelCalls, ReadonlySet<ProbedFeature>>();
 
 /** What the running kernel's BTF understands; asked once. */
-export function btfFeatures(calls: KernelCalls): ReadonlySet<BtfFeature> {
+export function btfFeatures(calls: KernelCalls): ReadonlySet<ProbedFeature> {
   const before = known.get(calls);
   if (before !== undefined) return before;
   const found = probes.filter(([, words]) => accepts(calls, [...int, ...words]));
@@ -61,4 +56,4 @@ export function btfFeatures(calls: KernelCalls): ReadonlySet<BtfFeature> {
 }
 
 /** Every feature, as the newest kernels have them. */
-export const allBtfFeatures: ReadonlySet<BtfFeature> = new Set(probes.map(([name]) => name));
+export const allBtfFeatures: ReadonlySet<ProbedFeature> = new Set(probes.map(([name]) => name));

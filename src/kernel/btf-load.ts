@@ -1,9 +1,11 @@
 import { ERRNO } from '../abi/errno.ts';
 import type { Btf } from '../btf/btf.ts';
+import { encodeBtf } from '../btf/tools/reencode.ts';
+import { sanitiseBtf } from '../btf/tools/sanitise.ts';
 import { BpfError } from '../errors.ts';
 import { Attr, hostLittleEndian } from './attr.ts';
-import { allBtfFeatures, btfFeatures, takesBtfAtAll } from './btf-features.ts';
-import { sanitisedBtf } from './btf-sanitise.ts';
+import { definedExterns } from './btf-externs.ts';
+import { allBtfFeatures, btfFeatures, type ProbedFeature, takesBtfAtAll } from './btf-features.ts';
 import { errnoName, likelyCause } from './errno.ts';
 import { retryWithLog } from './log.ts';
 import { copyNative, type KernelCalls, type NativeBytes } from './sys.ts';
@@ -55,18 +57,27 @@ export class BtfPool {
 }
 
 /**
+ * An object's types as a kernel with `features` takes them: with definitions in place of
+ * `extern` declarations, and without a layout section.
+ */
+export function kernelForm(btf: Btf, features: ReadonlySet<ProbedFeature>): Uint8Array {
+  const known = sanitiseBtf(definedExterns(btf), new Set([...features, 'layout']));
+  return encodeBtf(known, { layout: false });
+}
+
+/**
  * The types as they are first; where the kernel refuses them, it is asked what it
  * understands, and gets a copy without the rest.
  */
 function loadBtf(calls: KernelCalls, btf: Btf): number | undefined {
-  const original = copyNative(sanitisedBtf(btf, allBtfFeatures));
+  const original = copyNative(kernelForm(btf, allBtfFeatures));
   const result = tryLoad(calls, original);
   if (result >= 0) return result;
   if (result !== -ERRNO.EINVAL) throw loadError(calls, original, -result);
   if (!takesBtfAtAll(calls)) return undefined;
   const features = btfFeatures(calls);
   if (features.size === allBtfFeatures.size) throw loadError(calls, original, -result);
-  const sanitised = copyNative(sanitisedBtf(btf, features));
+  const sanitised = copyNative(kernelForm(btf, features));
   const second = tryLoad(calls, sanitised);
   if (second >= 0) return second;
   throw loadError(calls, sanitised, -second);

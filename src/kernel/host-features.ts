@@ -4,11 +4,9 @@ import { STRUCTS } from '../abi/layouts.ts';
 import { encodeInsns, Insns } from '../asm/insns.ts';
 import { CALL, PSEUDO } from '../asm/opcodes.ts';
 import type { HostFeature } from '../backend/backend.ts';
-import { parseBtf } from '../btf/btf.ts';
 import { BtfBuilder } from '../btf/encode.ts';
 import { encodeText } from '../bytes/text.ts';
 import { Attr, hostLittleEndian, writeField } from './attr.ts';
-import { encodeBtf } from './btf-encode.ts';
 import { readIfThere } from './errno.ts';
 import { addressesOf } from './kallsyms.ts';
 import { logText } from './log.ts';
@@ -120,8 +118,7 @@ function knowsContextTag(calls: KernelCalls): boolean {
   const other = builder.add({ kind: 'func-proto', returns: int, params });
   const global = builder.add({ kind: 'func', name: 'other', proto: other, linkage: 'global' });
   builder.add({ kind: 'decl-tag', name: 'arg:ctx', target: global, component: 0 });
-  const btf = parseBtf(builder.finish());
-  const bytes = copyNative(encodeBtf(btf.words, btf.strings.bytes));
+  const bytes = copyNative(builder.finish());
   const btfFd = calls.bpf(
     new Attr('BTF_LOAD').point('btf', bytes).set('btf_size', bytes.bytes.length),
   );

@@ -109,20 +109,33 @@ test('raw BTF is the whole file, of either byte order', (t) => {
   }
 });
 
-test("a module's own base comes before the one given", (t) => {
+function moduleFile(): Uint8Array {
   const base = types('distilled');
   const split = types('mine', { base: parseBtf(base) });
   const sections = [
     { name: '.BTF', data: split },
     { name: '.BTF.base', data: base },
   ];
-  const btf = parseBtfFile(buildElf({ sections }), {
-    name: 'mod.ko',
-    base: parseBtf(types('not')),
-  });
+  return buildElf({ sections });
+}
+
+test('a module stands on its own base where none is given', (t) => {
+  const btf = parseBtfFile(moduleFile(), { name: 'mod.ko' });
   t.is(btf.base?.name, 'mod.ko (.BTF.base)');
   t.is(Number(btf.find('distilled')), 1);
   t.is(Number(btf.find('mine')), 2);
+});
+
+test('a module is put on the base given, which must have the types of its own', (t) => {
+  const base = parseBtf(types('distilled'));
+  const btf = parseBtfFile(moduleFile(), { name: 'mod.ko', base });
+  t.is(btf.base, base);
+  t.is(Number(btf.find('mine')), 2);
+  const error = t.throws(
+    () => parseBtfFile(moduleFile(), { name: 'mod.ko', base: parseBtf(types('not')) }),
+    { instanceOf: BpfError },
+  );
+  t.is(error.code, 'btf-relocate');
 });
 
 const packed: readonly (readonly [

@@ -3,7 +3,7 @@ import { parseBtf } from '../../src/btf/btf.ts';
 import { BTF_KIND, type TypeId } from '../../src/btf/types.ts';
 import { definedExterns } from '../../src/kernel/btf-externs.ts';
 import { allBtfFeatures } from '../../src/kernel/btf-features.ts';
-import { sanitisedBtf } from '../../src/kernel/btf-sanitise.ts';
+import { kernelForm } from '../../src/kernel/btf-load.ts';
 import { openObject } from '../../src/object/open.ts';
 import { fixture } from '../support/fixtures.ts';
 
@@ -16,7 +16,7 @@ const typesOf = (name: string) => {
 for (const name of ['kfuncs', 'ksyms', 'ksyms_untyped', 'kconfig']) {
   test(`${name}: externs are handed over as definitions, ids stay`, (t) => {
     const before = typesOf(name);
-    const after = parseBtf(sanitisedBtf(before, allBtfFeatures));
+    const after = parseBtf(kernelForm(before, allBtfFeatures));
     for (let id = 1 as TypeId; id < after.endId; id = (id + 1) as TypeId) {
       const type = after.type(id);
       if (type.kind === 'func' || type.kind === 'var') t.not(type.linkage, 'extern', type.name);
@@ -42,7 +42,7 @@ for (const name of ['kfuncs', 'ksyms', 'ksyms_untyped', 'kconfig']) {
 
 test('kconfig values lie where the map has them', (t) => {
   const spec = openObject(fixture('v3/kconfig'));
-  const after = parseBtf(sanitisedBtf(typesOf('kconfig'), allBtfFeatures));
+  const after = parseBtf(kernelForm(typesOf('kconfig'), allBtfFeatures));
   const id = after.find('.kconfig', BTF_KIND.DATASEC) as TypeId;
   const section = after.type(id);
   if (section.kind !== 'datasec') return t.fail();
@@ -57,5 +57,5 @@ test('kconfig values lie where the map has them', (t) => {
 
 test('types without externs are handed over as they are', (t) => {
   const btf = typesOf('xdp_counter');
-  t.is(definedExterns(btf).words, btf.words);
+  t.is(definedExterns(btf), btf);
 });

@@ -1,19 +1,18 @@
 import test from 'ava';
 import { parseBtf } from '../../src/btf/btf.ts';
+import { writeBtf } from '../../src/btf/tools/reencode.ts';
 import { BTF_KIND, type BtfKind, type TypeId } from '../../src/btf/types.ts';
 import type { BpfError } from '../../src/errors.ts';
-import { Attr } from '../../src/kernel/attr.ts';
-import { encodeBtf } from '../../src/kernel/btf-encode.ts';
-import { allBtfFeatures, type BtfFeature, btfFeatures } from '../../src/kernel/btf-features.ts';
-import { BtfPool } from '../../src/kernel/btf-load.ts';
-import { sanitisedBtf } from '../../src/kernel/btf-sanitise.ts';
+import { Attr, hostLittleEndian } from '../../src/kernel/attr.ts';
+import { allBtfFeatures, btfFeatures, type ProbedFeature } from '../../src/kernel/btf-features.ts';
+import { BtfPool, kernelForm } from '../../src/kernel/btf-load.ts';
 import { kernelBtf } from '../../src/kernel/index.ts';
 import { copyNative, systemCalls } from '../../src/kernel/sys.ts';
 import { openObject } from '../../src/object/open.ts';
 import { fixture, fixturePaths } from '../support/fixtures.ts';
 import { expectInventory, kernelTest, takeInventory, wrapCalls } from '../support/kernel.ts';
 
-const kindsOf: Readonly<Record<BtfFeature, readonly BtfKind[]>> = {
+const kindsOf: Readonly<Record<ProbedFeature, readonly BtfKind[]>> = {
   func: [BTF_KIND.FUNC, BTF_KIND.FUNC_PROTO],
   'global-func': [],
   datasec: [BTF_KIND.DATASEC, BTF_KIND.VAR],
@@ -42,14 +41,15 @@ function everyKind(): Uint8Array {
     [at('e'), info(BTF_KIND.ENUM64, 2), 8, at('f'), 1, 2, at('g'), 3, 4], // 10
     [at('e'), (info(BTF_KIND.ENUM, 1) | 0x8000_0000) >>> 0, 4, at('x'), 0xffff_ffff], // 11
   ].flat();
-  return encodeBtf(Uint32Array.from(words), new TextEncoder().encode(names));
+  const strings = new TextEncoder().encode(names);
+  return writeBtf({ littleEndian: hostLittleEndian, words: Uint32Array.from(words), strings });
 }
 
 for (const feature of allBtfFeatures) {
   test(`without ${feature}: its kinds are gone, every other type is as it was`, (t) => {
     const before = parseBtf(everyKind());
     const features = new Set([...allBtfFeatures].filter((other) => other !== feature));
-    const after = parseBtf(sanitisedBtf(before, features));
+    const after = parseBtf(kernelForm(before, features));
     t.is(after.endId, before.endId + (feature === 'enum64' ? 1 : 0));
     for (let id = 1 as TypeId; id < before.endId; id++) {
       const gone = kindsOf[feature].includes(before.kindOf(id));
@@ -65,7 +65,7 @@ for (const feature of allBtfFeatures) {
 test("the object's own BTF is not touched", (t) => {
   const bytes = everyKind();
   const copy = bytes.slice();
-  sanitisedBtf(parseBtf(bytes), new Set());
+  kernelForm(parseBtf(bytes), new Set());
   t.deepEqual(bytes, copy);
 });
 
@@ -83,7 +83,7 @@ kernelTest('this kernel takes every probe, and what is left of a BTF without any
     if (btf !== undefined) candidates.push([path, btf.bytes]);
   }
   for (const [name, bytes] of candidates) {
-    const fd = load(sanitisedBtf(parseBtf(bytes), new Set()));
+    const fd = load(kernelForm(parseBtf(bytes), new Set()));
     t.true(fd >= 0, `${name}: ${fd}`);
     if (fd >= 0) systemCalls().close(fd);
   }
@@ -109,7 +109,8 @@ kernelTest('a kernel that refuses the original gets a copy without what it lacks
 kernelTest('a BTF that the kernel refuses is an error with its log', (t) => {
   const words = [1, (BTF_KIND.INT << 24) >>> 0, 4, 0xff00_00ff];
   const strings = new TextEncoder().encode('\0int\0');
-  const good = parseBtf(encodeBtf(Uint32Array.from([1, 0x0100_0000, 4, 32]), strings));
+  const int = Uint32Array.from([1, 0x0100_0000, 4, 32]);
+  const good = parseBtf(writeBtf({ littleEndian: hostLittleEndian, words: int, strings }));
   good.words.set(words);
   const error = t.throws(() => new BtfPool(systemCalls()).acquire(good)) as BpfError;
   if (error.detail.code !== 'btf-load') return t.fail(error.message);
