@@ -61,6 +61,8 @@ export {
   skipModifiers,
   typeToString,
 } from './graph.ts';
+export { type DistilledBtf, distillBase } from './relocate/distill.ts';
+export { type RelocatedBtf, relocateBtf, relocateBtfWithIds } from './relocate/relocate.ts';
 export {
   type BtfDetail,
   type BtfDiff,
@@ -74,8 +76,9 @@ export {
   type TypeName,
 } from './tools/diff.ts';
 export { type CoreUse, minimalBtf } from './tools/minimal.ts';
-export { findSorted, namedStart, permuteBtf, sortBtf } from './tools/permute.ts';
+export { findSorted, namedStart, permuteBtf, permuteBtfExt, sortBtf } from './tools/permute.ts';
 export { convertEndianness, type EncodeBtfOptions, encodeBtf } from './tools/reencode.ts';
+export { BTF_FEATURES, type BtfFeature, sanitiseBtf } from './tools/sanitise.ts';
 export {
   BTF_KIND,
   type BtfArray,
