@@ -149,6 +149,7 @@ class ElfSections {
     const { sections, names } = this.#table(start);
     this.#sections = sections;
     this.#names = this.#contentsOf(names, 'section names', maxNameBytes);
+    this.#checkNames(sections);
   }
 
   contents(): BtfContents {
@@ -198,6 +199,12 @@ class ElfSections {
       cursor.skip(4 + (this.#wide ? 16 : 8));
       return { nameOffset, type, flags, offset: at, size, link };
     });
+  }
+
+  /** libelf gives up at a name that is nowhere, and bpftool with it: the file is damaged. */
+  #checkNames(sections: readonly Section[]): void {
+    const stray = sections.findIndex(({ nameOffset }) => nameOffset >= this.#names.length);
+    if (stray > 0) throw this.#damaged(`the name of section ${stray} is outside its section names`);
   }
 
   #find(name: string): Uint8Array | undefined {

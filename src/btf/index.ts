@@ -61,8 +61,15 @@ export {
   skipModifiers,
   typeToString,
 } from './graph.ts';
-export { type DistilledBtf, distillBase } from './relocate/distill.ts';
-export { type RelocatedBtf, relocateBtf, relocateBtfWithIds } from './relocate/relocate.ts';
+export {
+  type DistilledBtf,
+  distillBase,
+} from './relocate/distill.ts';
+export {
+  type RelocatedBtf,
+  relocateBtf,
+  relocateBtfWithIds,
+} from './relocate/relocate.ts';
 export {
   type BtfDetail,
   type BtfDiff,
@@ -75,10 +82,21 @@ export {
   type NamedKind,
   type TypeName,
 } from './tools/diff.ts';
-export { type CoreUse, minimalBtf } from './tools/minimal.ts';
-export { findSorted, namedStart, permuteBtf, permuteBtfExt, sortBtf } from './tools/permute.ts';
+export { type CoreUse, minimalBtf, minimalBtfWithBases } from './tools/minimal.ts';
+export {
+  findSorted,
+  namedStart,
+  permuteBtf,
+  permuteBtfExt,
+  sortBtf,
+  sortedIds,
+} from './tools/permute.ts';
 export { convertEndianness, type EncodeBtfOptions, encodeBtf } from './tools/reencode.ts';
-export { BTF_FEATURES, type BtfFeature, sanitiseBtf } from './tools/sanitise.ts';
+export {
+  BTF_FEATURES,
+  type BtfFeature,
+  sanitiseBtf,
+} from './tools/sanitise.ts';
 export {
   BTF_KIND,
   type BtfArray,

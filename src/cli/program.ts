@@ -280,18 +280,20 @@ function addGen(program: Command, terminal: Terminal): void {
     .argument('<output>', 'file to write raw BTF to')
     .argument('<objects...>', 'BPF object files made by clang')
     .option('-B, --base-btf <file>', 'types that split BTF goes on')
+    .option('--base-output <file>', 'cut the base down, too; output goes on what is written here')
     .addHelpText('after', minCoreExamples)
     .action(
       async (
         input: string,
         output: string,
         objects: readonly string[],
-        options: { baseBtf?: string },
+        options: { baseBtf?: string; baseOutput?: string },
         command: Command,
       ) => {
         const { genMinCoreBtfCommand } = await import('./commands/gen-min-core-btf.ts');
         const files = [input, output, ...objects] as const;
-        await genMinCoreBtfCommand(files, options.baseBtf, await contextOf(command, terminal));
+        const bases = { base: options.baseBtf, baseOutput: options.baseOutput };
+        await genMinCoreBtfCommand(files, bases, await contextOf(command, terminal));
       },
     );
 }
@@ -299,6 +301,7 @@ function addGen(program: Command, terminal: Terminal): void {
 const minCoreExamples = `
 Example:
   $ tsbpf gen min_core_btf /sys/kernel/btf/vmlinux min.btf fixtures/v3/task_walk.o
+  $ tsbpf gen min_core_btf module.btf min.btf object.o -B vmlinux.btf --base-output min-base.btf
 `;
 
 function btfOption(): Option {

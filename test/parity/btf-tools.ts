@@ -10,12 +10,18 @@ import { BtfBuilder } from '../../src/btf/encode.ts';
 import { findBtf } from '../../src/btf/file.ts';
 import { distillBase } from '../../src/btf/relocate/distill.ts';
 import { relocateBtf } from '../../src/btf/relocate/relocate.ts';
-import { findSorted, namedStart, permuteBtf, permuteBtfExt } from '../../src/btf/tools/permute.ts';
+import {
+  findSorted,
+  namedStart,
+  permuteBtf,
+  permuteBtfExt,
+  sortBtf,
+} from '../../src/btf/tools/permute.ts';
 import { encodeBtf } from '../../src/btf/tools/reencode.ts';
 import type { TypeId } from '../../src/btf/types.ts';
 import { BpfError } from '../../src/errors.ts';
 import { Random } from '../fuzz/random.ts';
-import { attempt, readBtf } from './btf-dump.ts';
+import { attempt, compareDumps, readBtf } from './btf-dump.ts';
 import type { Differences } from './compare.ts';
 
 const launcher = join(dirname(authoritiesRoot), 'run');
@@ -116,6 +122,32 @@ export function compareModule(
   ];
 }
 
+/** A module's object file with its types in `.BTF` and `.BTF.base`, dumped by both. */
+export function compareModuleDump(files: ModuleFiles, folder: string): Differences {
+  const { base, split } = distillBase(parseFile(files.split, parseFile(files.kernel)));
+  const [object, one, other] = ['module.ko', 'module.types', 'module.base'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string];
+  writeFileSync(one, split.bytes);
+  writeFileSync(other, base.bytes);
+  const made = spawnSync('llvm-objcopy-19', [
+    '--remove-section=.BTF.ext',
+    `--update-section=.BTF=${one}`,
+    `--add-section=.BTF.base=${other}`,
+    files.program,
+    object,
+  ]);
+  if (made.status !== 0) return [`llvm-objcopy-19 fails: ${made.stderr}`];
+  return [undefined, files.kernel].flatMap((kernel) =>
+    compareDumps(object, kernel === undefined ? {} : { base: kernel }).flatMap(
+      ({ form, differences }) =>
+        (differences ?? ['bpftool crashes']).map(
+          (each) => `${kernel ?? 'alone'}, ${form}: ${each}`,
+        ),
+    ),
+  );
+}
+
 function compareRelocated(
   split: Btf,
   files: { readonly base: string; readonly rest: string },
@@ -148,7 +180,9 @@ export function comparePermuted(file: string, seed: number, folder: string): Dif
     join(folder, name),
   ) as [string, string, string];
   // libbpf's map has an entry for void.
-  writeFileSync(idFile, Uint32Array.of(0, ...ids));
+  const withVoid = new Uint32Array(count + 1);
+  withVoid.set(ids, 1);
+  writeFileSync(idFile, withVoid);
   const [result] = ask([`permute ${file} ${idFile} ${out} ${extOut}`]);
   if (result !== 0) return [`libbpf refuses it with ${result}`];
   const found = differs('another order', permuteBtf(btf, ids), parseFile(out));
@@ -156,6 +190,17 @@ export function comparePermuted(file: string, seed: number, folder: string): Dif
   if (ext === undefined) return found;
   const same = Buffer.from(permuteBtfExt(btf, ids, ext)).equals(readFileSync(extOut));
   return same ? found : [...found, 'another order: other .BTF.ext'];
+}
+
+/** A file's types sorted, in a file of their own. */
+export function sortedFile(
+  file: string,
+  folder: string,
+): { readonly file: string; readonly btf: Btf } {
+  const btf = sortBtf(parseFile(file));
+  const out = join(folder, 'sorted.btf');
+  writeFileSync(out, btf.bytes);
+  return { file: out, btf };
 }
 
 /** Lookups by halving in sorted types, which libbpf does as well where it sees that they are. */

@@ -39,9 +39,10 @@ interface Named {
  * Finds the types of a distilled base in another base, with the rules of libbpf's
  * `btf_relocate_map_distilled_base`: by name, and by size where it counts.
  *
- * Where libbpf finds something, we find the same; we refuse two things that it lets pass. It
- * may take a struct for a union, enum or integer of that name, and of the structs that hold
- * others by value it looks only at the first ones (it compares an id with a number of types).
+ * Where both find something it is the same. Two of libbpf's slips are not repeated: it may take
+ * an enum or integer, or a union, for a struct of that name; and of the structs that hold
+ * others by value it looks only at the first ones (it takes a number of types for an id), so
+ * that the size of what the later ones hold may be another one.
  */
 export class BaseMatch {
   readonly #split: Btf;

@@ -20,7 +20,7 @@ export type CoreUse =
  * through, and of structs and unions only the members on the way. What a kept type refers
  * to and is not kept itself becomes `void`. Types keep their order, sizes and offsets. As
  * bpftool's `gen min_core_btf`. Of split BTF the level itself becomes smaller; references
- * to its bases stay.
+ * to its bases stay, see {@link minimalBtfWithBases}.
  *
  * @example
  * ```ts
@@ -29,13 +29,26 @@ export type CoreUse =
  * ```
  */
 export function minimalBtf(target: Btf, uses: readonly CoreUse[]): Btf {
+  return buildOwn(target, markUses(target, uses));
+}
+
+/**
+ * {@link minimalBtf} of split BTF and of all that it stands on: the result stands on the part of
+ * the base that is needed, for machines that have neither, such as the types of a module and of
+ * its kernel. (bpftool 7.8 takes no split BTF here.)
+ */
+export function minimalBtfWithBases(target: Btf, uses: readonly CoreUse[]): Btf {
+  return buildAll(target, markUses(target, uses)).btf;
+}
+
+function markUses(target: Btf, uses: readonly CoreUse[]): Marks {
   const marks = new Marks(target);
   for (const use of uses) {
     if (use.kind === 'field') marks.field(use.root, use.indices);
     else if (use.kind === 'match') marks.matched(use.root);
     else marks.type(use.root, use.kind === 'type');
   }
-  return build(target, marks);
+  return marks;
 }
 
 /** How far a mark goes on from a type. */
@@ -163,16 +176,36 @@ function apart(how: Reach): Reach {
   return how === reach.matchBehind ? reach.match : how;
 }
 
-/** Writes the kept types of the target's own level, ids closed up. */
-function build(target: Btf, marks: Marks): Btf {
-  const { base, firstId, endId, littleEndian, name, pointerSize } = target;
-  const ids = new Uint32Array(endId - firstId);
-  let nextId = firstId;
+/** What became of each id: of bases' types and, once a level is written, of its own. */
+type NewIds = Uint32Array;
+
+/** Writes the kept types of all levels, the lowest base first. */
+function buildAll(target: Btf, marks: Marks): { readonly btf: Btf; readonly ids: NewIds } {
+  const below = target.base === undefined ? undefined : buildAll(target.base, marks);
+  const ids = new Uint32Array(target.endId);
+  if (below !== undefined) ids.set(below.ids);
+  return { btf: buildLevel(target, { marks, ids, base: below?.btf }), ids };
+}
+
+/** Writes the kept types of the target's own level alone. */
+function buildOwn(target: Btf, marks: Marks): Btf {
+  const ids = new Uint32Array(target.endId);
+  for (let id = 0; id < target.firstId; id++) ids[id] = id;
+  return buildLevel(target, { marks, ids, base: target.base });
+}
+
+/** Writes the kept types of a level on `base`, ids closed up, and notes the new ids. */
+function buildLevel(
+  target: Btf,
+  to: { readonly marks: Marks; readonly ids: NewIds; readonly base: Btf | undefined },
+): Btf {
+  const { firstId, endId, littleEndian, name, pointerSize } = target;
+  const { marks, ids, base } = to;
+  let nextId = base?.endId ?? 1;
   for (let id = firstId as TypeId; id < endId; id++) {
-    if (marks.isKept(id)) ids[id - firstId] = nextId++;
+    if (marks.isKept(id)) ids[id] = nextId++;
   }
-  const rename = (id: TypeId): TypeId =>
-    id < firstId ? id : (ids[id - firstId] as number as TypeId);
+  const rename = (id: TypeId): TypeId => ids[id] as number as TypeId;
   const builder = new BtfBuilder({ littleEndian, base });
   for (let id = firstId as TypeId; id < endId; id++) {
     if (marks.isKept(id)) builder.add(kept(target.type(id), marks, rename));

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { Btf } from '../../btf/btf.ts';
-import { type CoreUse, minimalBtf } from '../../btf/tools/minimal.ts';
+import { type CoreUse, minimalBtf, minimalBtfWithBases } from '../../btf/tools/minimal.ts';
 import { encodeBtf } from '../../btf/tools/reencode.ts';
 import { BpfError, withContext } from '../../errors.ts';
 import { CORE_RELO, type ObjectSpec } from '../../object/spec.ts';
@@ -34,17 +34,34 @@ export function coreUses(spec: ObjectSpec, target: Btf): readonly CoreUse[] {
   return uses;
 }
 
-/** `tsbpf gen min_core_btf INPUT OUTPUT OBJ…`, the types of INPUT (`kernel`: the running one's) on those of `base` if split. */
+/** Where split types go on, and where what is needed of that goes. */
+export interface MinCoreBtfOptions {
+  readonly base: string | undefined;
+  readonly baseOutput: string | undefined;
+}
+
+/**
+ * `tsbpf gen min_core_btf INPUT OUTPUT OBJ…`, the types of INPUT (`kernel`: the running one's)
+ * on those of `base` if split. With `baseOutput`, the base is cut down as well and written there,
+ * and OUTPUT stands on it.
+ */
 export async function genMinCoreBtfCommand(
   [input, output, ...objects]: readonly [string, string, ...string[]],
-  base: string | undefined,
+  { base, baseOutput }: MinCoreBtfOptions,
   context: CommandContext,
 ): Promise<void> {
   const target = await readTypes(input, base === undefined ? undefined : readBtfFile(base));
   const uses = objects.flatMap((file) =>
     withContext({ file }, () => coreUses(openObjectFile(file, context.log), target)),
   );
-  writeOutput(output, encodeBtf(minimalBtf(target, uses)));
+  if (baseOutput === undefined) {
+    writeOutput(output, encodeBtf(minimalBtf(target, uses)));
+    return;
+  }
+  const small = minimalBtfWithBases(target, uses);
+  if (small.base === undefined) throw new BpfError({ code: 'btf-no-base', btf: target.name });
+  writeOutput(baseOutput, encodeBtf(small.base));
+  writeOutput(output, encodeBtf(small));
 }
 
 function writeOutput(path: string, bytes: Uint8Array): void {
