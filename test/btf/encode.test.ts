@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { type Btf, parseBtf } from '../../src/btf/btf.ts';
 import { BtfBuilder, type NewBtfType } from '../../src/btf/encode.ts';
 import { alignOf, essentialName, resolveType, sizeOf, typeToString } from '../../src/btf/graph.ts';
+import { writeBtf } from '../../src/btf/tools/reencode.ts';
 import type { TypeId } from '../../src/btf/types.ts';
 import { BpfError } from '../../src/errors.ts';
 import { graphs } from './arbitrary.ts';
@@ -189,3 +190,48 @@ for (const [title, type] of unencodable) {
     throwsBpfError(t, () => encode([type], {}), 'btf-build');
   });
 }
+
+test('types copied from another BTF are the same, on a base or not', (t) => {
+  fc.assert(
+    fc.property(graphs(), (types) => {
+      const source = parseBtf(encode(types, {}));
+      const base = parseBtf(encode([{ kind: 'int', name: 'first', size: 4 }], {}));
+      for (const below of [undefined, base]) {
+        const builder = new BtfBuilder({ base: below });
+        const shift = builder.nextId - 1;
+        for (let id = 1 as TypeId; id < source.endId; id++) {
+          t.is(
+            Number(builder.copy(source, id, (old) => (old === 0 ? 0 : old + shift))),
+            id + shift,
+          );
+        }
+        const copy = parseBtf(builder.finish(), { base: below });
+        const names = (btf: Btf): readonly string[] =>
+          Array.from({ length: source.endId - 1 }, (_, i) =>
+            btf.nameOf((btf.firstId + i) as TypeId),
+          );
+        t.deepEqual(names(copy), names(source));
+        if (below === undefined) t.deepEqual(typesOf(copy), typesOf(source));
+      }
+    }),
+    runs(50),
+  );
+});
+
+test('what cannot be copied: void, unknown kinds, names that overlap without end', (t) => {
+  const layout = parseBtf(dataFile('layouts.btf'));
+  throwsBpfError(t, () => new BtfBuilder().copy(layout, 0 as TypeId), 'btf-build');
+  const strings = new TextEncoder().encode(`\0${'x'.repeat(50_000)}\0`);
+  const words = Array.from({ length: 50_000 }, (_, i) => [i + 1, 0x0700_0000, 0]).flat();
+  const overlapping = parseBtf(
+    writeBtf({ littleEndian: true, words: Uint32Array.from(words), strings }),
+  );
+  const builder = new BtfBuilder();
+  throwsBpfError(
+    t,
+    () => {
+      for (let id = 1 as TypeId; id < overlapping.endId; id++) builder.copy(overlapping, id);
+    },
+    'btf-build',
+  );
+});

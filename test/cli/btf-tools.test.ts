@@ -134,3 +134,32 @@ test('gen min_core_btf: relocations resolve against what was kept', async (t) =>
   t.is(refused.status, 1);
   t.regex(refused.err, /kernel image \(x86 bzImage\).*extract-vmlinux/);
 });
+
+test('gen min_core_btf: a module with the part of its base that it needs', async (t) => {
+  const object = objectPath('v3/task_walk');
+  const [base, split, output, baseOutput] = ['base', 'split', 'small', 'small-base'].map((name) =>
+    join(directory, name),
+  ) as [string, string, string, string];
+  const kernel = builtinBtf();
+  writeFileSync(base, kernel.bytes);
+  const builder = new BtfBuilder({ base: kernel });
+  builder.add({ kind: 'struct', name: 'of_module', size: 4, members: [] });
+  writeFileSync(split, builder.finish());
+  const words = ['gen', 'min_core_btf', split, output, object, '--base-output', baseOutput];
+  const made = await tsbpf(...words, '-B', base);
+  t.deepEqual(made, { status: 0, out: '', err: '' });
+  const small = parseBtf(new Uint8Array(readFileSync(baseOutput)));
+  t.regex(dumpRaw(small), /STRUCT 'task_struct'/);
+  t.is(parseBtf(new Uint8Array(readFileSync(output)), { base: small }).endId, small.endId);
+  const alone = await tsbpf(
+    'gen',
+    'min_core_btf',
+    base,
+    output,
+    object,
+    '--base-output',
+    baseOutput,
+  );
+  t.is(alone.status, 1);
+  t.regex(alone.err, /stands on no base/);
+});

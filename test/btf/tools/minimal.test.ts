@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type Btf, parseBtf } from '../../../src/btf/btf.ts';
 import { dumpRaw } from '../../../src/btf/dump/raw.ts';
 import { BtfBuilder, type NewBtfType } from '../../../src/btf/encode.ts';
-import { type CoreUse, minimalBtf } from '../../../src/btf/tools/minimal.ts';
+import { type CoreUse, minimalBtf, minimalBtfWithBases } from '../../../src/btf/tools/minimal.ts';
 import type { TypeId } from '../../../src/btf/types.ts';
 import { BpfError } from '../../../src/errors.ts';
 import { graphs } from '../arbitrary.ts';
@@ -165,4 +165,34 @@ test('any uses of any graph give BTF with the kept names and sizes', (t) => {
     }),
     { numRuns: 200 },
   );
+});
+
+test('with its bases, split BTF stands on no more than it needs', (t) => {
+  const base = btfOf(task);
+  const target = btfOf(
+    [
+      {
+        kind: 'struct',
+        name: 'job',
+        size: 16,
+        members: [member('owner', 3, 0), member('n', 1, 64)],
+      },
+      { kind: 'ptr', target: id(12) },
+    ],
+    base,
+  );
+  const small = minimalBtfWithBases(target, [
+    { kind: 'field', root: id(12), indices: [0, 0] },
+    { kind: 'field', root: id(2), indices: [0, 2, 0, 1] },
+  ]);
+  t.deepEqual(dumpRaw(small).trimEnd().split('\n'), [
+    "[7] STRUCT 'job' size=16 vlen=1",
+    "\t'owner' type_id=3 bits_offset=0",
+  ]);
+  t.is(small.nameOf(id(2)), 'task');
+  const pointer = small.type(id(3));
+  t.is(pointer.kind === 'ptr' ? pointer.target : undefined, id(2));
+  t.is(small.base?.endId, 7);
+  const alone = minimalBtfWithBases(base, [{ kind: 'type', root: id(3) }]);
+  t.is(dumpRaw(alone), dumpRaw(minimalBtf(base, [{ kind: 'type', root: id(3) }])));
 });
