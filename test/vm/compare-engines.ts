@@ -69,6 +69,7 @@ export class Runner {
         if (isArray(map)) map.update(key, new Uint8Array(map.userValueSize));
         else map.delete(key);
       }
+      if (!isArray(map) && map.nextKey(undefined) !== undefined) throw damaged(map);
     }
   }
 }
@@ -81,9 +82,18 @@ function isArray(map: BackendMap): boolean {
   return map.type === BPF_MAP_TYPE.ARRAY || map.type === BPF_MAP_TYPE.PERCPU_ARRAY;
 }
 
+/** A map whose keys a program has written over: the key after one that is not found is the first. */
+function damaged(map: BackendMap): BpfError {
+  const operation = 'walk over the keys';
+  return new BpfError({ code: 'errno', errno: 'EUCLEAN', number: 117, operation, map: map.name });
+}
+
 function keysOf(map: BackendMap): Uint8Array[] {
   const keys: Uint8Array[] = [];
-  for (let key = map.nextKey(undefined); key !== undefined; key = map.nextKey(key)) keys.push(key);
+  for (let key = map.nextKey(undefined); key !== undefined; key = map.nextKey(key)) {
+    if (keys.length === map.maxEntries) throw damaged(map);
+    keys.push(key);
+  }
   return keys;
 }
 

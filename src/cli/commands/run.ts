@@ -199,9 +199,13 @@ class Contents {
 
   #elements(spec: MapSpec, map: BackendMap): readonly RunElement[] {
     const elements: RunElement[] = [];
-    for (let key = map.nextKey(undefined); key !== undefined; key = map.nextKey(key)) {
+    // A key that is not found is followed by the first one: a program that writes over its keys,
+    // or one that is replaced all the time, would make the walk endless.
+    let left = map.maxEntries;
+    for (let key = map.nextKey(undefined); key !== undefined && left > 0; left--) {
       const value = map.lookup(key);
       if (value !== undefined) elements.push(this.#element(spec, map, key, value));
+      key = map.nextKey(key);
     }
     return elements;
   }
