@@ -22,6 +22,7 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   vm: [...backendBase, 'backend'],
   kernel: [...backendBase, 'backend'],
   loader: [...formats, 'object', 'relocs', 'backend'],
+  analysis: [...formats, 'object', 'relocs'],
   index: [...formats, 'object', 'relocs', 'linker', 'backend', 'loader', 'vm'],
   skeleton: [...formats, 'object', 'relocs', 'backend', 'loader', 'index'],
   cli: [
@@ -33,6 +34,7 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
     'loader',
     'vm',
     'kernel',
+    'analysis',
     'skeleton',
     'index',
   ],
