@@ -73,6 +73,15 @@ const headRoles = {
 
 const noRecord: Trailer = { roles: [PLAIN] };
 
+/** What the three words of a kind's head are, and those of each record after it. */
+export function fieldRoles(kind: BtfKind): {
+  readonly head: readonly FieldRole[];
+  readonly record: readonly FieldRole[];
+} {
+  const head = referring.has(kind) ? headRoles.refers : headRoles.plain;
+  return { head, record: (trailers[kind] ?? noRecord).roles };
+}
+
 /** The words of a type; for other modules of this folder. */
 export function fieldsOf(btf: Btf, id: TypeId): TypeFields {
   let level = btf;
@@ -82,10 +91,9 @@ export function fieldsOf(btf: Btf, id: TypeId): TypeFields {
   const start = offsets[index] as number;
   const end = offsets[index + 1] ?? words.length;
   const kind = btf.kindOf(id);
-  const head = referring.has(kind) ? headRoles.refers : headRoles.plain;
-  const { roles } = trailers[kind] ?? noRecord;
+  const { head, record } = fieldRoles(kind);
   const role = (at: number): FieldRole =>
-    (at < headWords ? head[at] : roles[(at - headWords) % roles.length]) as FieldRole;
+    (at < headWords ? head[at] : record[(at - headWords) % record.length]) as FieldRole;
   return { words, start, end, role };
 }
 

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Btf, parseBtf } from '../../src/btf/btf.ts';
 import { appendBtf } from '../../src/btf/dedup/append.ts';
-import { mapIds, mapNames } from '../../src/btf/dedup/columns.ts';
+import { mapIds, mapNames } from '../../src/btf/places.ts';
 import { dedupBtf, dedupBtfWithIds } from '../../src/btf/dedup/dedup.ts';
 import { writeBtf } from '../../src/btf/dedup/write.ts';
 import { BtfBuilder } from '../../src/btf/encode.ts';

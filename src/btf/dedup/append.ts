@@ -1,6 +1,7 @@
 import { BpfError } from '../../errors.ts';
 import type { Btf } from '../btf.ts';
-import { mapIds, mapNames, refuseUnknownKind } from './columns.ts';
+import { mapIds, mapNames } from '../places.ts';
+import { refuseUnknownKind } from './columns.ts';
 import { writeBtf } from './write.ts';
 
 /**

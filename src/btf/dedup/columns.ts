@@ -1,9 +1,7 @@
 import { BpfError } from '../../errors.ts';
 import type { Btf } from '../btf.ts';
+import { headWords } from '../fields.ts';
 import { BTF_KIND } from '../types.ts';
-
-/** Words of `struct btf_type`: name_off, info, size or type. */
-export const headWords = 3;
 
 /** In `Columns.canonical`: nothing is known yet of the type. */
 export const unprocessed = -1;
@@ -79,80 +77,5 @@ export function resolve(canonical: Int32Array, id: number): number {
     const next = canonical[current] as number;
     if (next === current || next < 0) return current;
     current = next;
-  }
-}
-
-/** For each kind, where the ids are behind the head: the first, and how far apart (0: none). */
-const idFirst = new Uint8Array(128);
-const idStep = new Uint8Array(128);
-
-/** For each kind, where the names are behind the head. */
-const nameFirst = new Uint8Array(128);
-const nameStep = new Uint8Array(128);
-
-/** 1 for the kinds whose third word is an id. */
-const hasTarget = new Uint8Array(128);
-
-for (const kind of [BTF_KIND.STRUCT, BTF_KIND.UNION]) {
-  [idFirst[kind], idStep[kind]] = [headWords + 1, 3];
-  [nameFirst[kind], nameStep[kind]] = [headWords, 3];
-}
-[idFirst[BTF_KIND.ARRAY], idStep[BTF_KIND.ARRAY]] = [headWords, 1];
-[idFirst[BTF_KIND.FUNC_PROTO], idStep[BTF_KIND.FUNC_PROTO]] = [headWords + 1, 2];
-[idFirst[BTF_KIND.DATASEC], idStep[BTF_KIND.DATASEC]] = [headWords, 3];
-[nameFirst[BTF_KIND.FUNC_PROTO], nameStep[BTF_KIND.FUNC_PROTO]] = [headWords, 2];
-[nameFirst[BTF_KIND.ENUM], nameStep[BTF_KIND.ENUM]] = [headWords, 2];
-[nameFirst[BTF_KIND.ENUM64], nameStep[BTF_KIND.ENUM64]] = [headWords, 3];
-for (const kind of [
-  BTF_KIND.PTR,
-  BTF_KIND.TYPEDEF,
-  BTF_KIND.VOLATILE,
-  BTF_KIND.CONST,
-  BTF_KIND.RESTRICT,
-  BTF_KIND.FUNC,
-  BTF_KIND.FUNC_PROTO,
-  BTF_KIND.VAR,
-  BTF_KIND.DECL_TAG,
-  BTF_KIND.TYPE_TAG,
-]) {
-  hasTarget[kind] = 1;
-}
-
-/** Whether the third word of a kind is an id. */
-export function isTarget(kind: number): boolean {
-  return hasTarget[kind] === 1;
-}
-
-/** Changes every id in the words of one type, from `start` to `end`. */
-export function mapIds(
-  words: Uint32Array,
-  start: number,
-  end: number,
-  newIds: Int32Array | Uint32Array,
-): void {
-  const kind = ((words[start + 1] as number) >>> 24) & 0x7f;
-  if (hasTarget[kind] === 1) words[start + 2] = newIds[words[start + 2] as number] as number;
-  const step = idStep[kind] as number;
-  if (step === 0) return;
-  // The third word behind the head of an array is its length.
-  const stop = kind === BTF_KIND.ARRAY ? start + headWords + 2 : end;
-  for (let i = start + (idFirst[kind] as number); i < stop; i += step) {
-    words[i] = newIds[words[i] as number] as number;
-  }
-}
-
-/** Changes every string offset in the words of one type, in the order in which they stand. */
-export function mapNames(
-  words: Uint32Array,
-  start: number,
-  end: number,
-  change: (offset: number) => number,
-): void {
-  words[start] = change(words[start] as number);
-  const kind = ((words[start + 1] as number) >>> 24) & 0x7f;
-  const step = nameStep[kind] as number;
-  if (step === 0) return;
-  for (let i = start + (nameFirst[kind] as number); i < end; i += step) {
-    words[i] = change(words[i] as number);
   }
 }

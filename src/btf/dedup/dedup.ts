@@ -1,5 +1,6 @@
 import type { Btf } from '../btf.ts';
-import { type Columns, makeColumns, mapIds, mapNames, resolve } from './columns.ts';
+import { mapIds, mapNames } from '../places.ts';
+import { type Columns, makeColumns, resolve } from './columns.ts';
 import { Equivalence } from './equivalence.ts';
 import { changeBtfExt } from './ext.ts';
 import {

@@ -1,5 +1,7 @@
+import { headWords } from '../fields.ts';
+import { isTarget } from '../places.ts';
 import { BTF_KIND } from '../types.ts';
-import { type Columns, headWords, isTarget, resolve } from './columns.ts';
+import { type Columns, resolve } from './columns.ts';
 import type { WorkLimit } from './work.ts';
 
 /** How deep a second copy of a type is compared with the first, as libbpf does. */

@@ -1,13 +1,7 @@
+import { headWords } from '../fields.ts';
+import { isTarget } from '../places.ts';
 import { BTF_KIND } from '../types.ts';
-import {
-  type Columns,
-  headWords,
-  inProgress,
-  isTarget,
-  kindOf,
-  resolve,
-  unprocessed,
-} from './columns.ts';
+import { type Columns, inProgress, kindOf, resolve, unprocessed } from './columns.ts';
 import {
   type Equivalence,
   isAlikeComposite,

@@ -1,5 +1,7 @@
+import { headWords } from '../fields.ts';
+import { isTarget } from '../places.ts';
 import { BTF_KIND } from '../types.ts';
-import { type Columns, headWords, isTarget, kindOf } from './columns.ts';
+import { type Columns, kindOf } from './columns.ts';
 
 /** One step of the hash; int32 all along. */
 export function mixWord(hash: number, word: number): number {

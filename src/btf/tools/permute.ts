@@ -2,9 +2,9 @@ import { encodeText } from '../../bytes/text.ts';
 import { BpfError } from '../../errors.ts';
 import { type Btf, parseBtf } from '../btf.ts';
 import { changeBtfExt } from '../dedup/ext.ts';
+import { mapIds } from '../places.ts';
 import type { BtfKind, TypeId } from '../types.ts';
 import { ownLayout, writeBtf } from './reencode.ts';
-import { forEachReference } from './references.ts';
 
 /**
  * The same types in another order, all references rewritten: the type `firstId + i` gets the
@@ -18,15 +18,13 @@ export function permuteBtf(btf: Btf, newIds: ArrayLike<number>): Btf {
   const order = invert(btf, newIds);
   const { words, offsets } = btf;
   const out = new Uint32Array(words.length);
-  const rename = renaming(btf, newIds);
+  const ids = allIds(btf, newIds);
   let at = 0;
   for (const index of order) {
     const end = index + 1 < offsets.length ? (offsets[index + 1] as number) : words.length;
     const type = words.subarray(offsets[index], end);
     out.set(type, at);
-    forEachReference(out, at, (place) => {
-      out[place] = rename(out[place] as number);
-    });
+    mapIds(out, at, at + type.length, ids);
     at += type.length;
   }
   return withWords(btf, out);
@@ -45,13 +43,16 @@ export function permuteBtf(btf: Btf, newIds: ArrayLike<number>): Btf {
  */
 export function permuteBtfExt(btf: Btf, newIds: ArrayLike<number>, ext: Uint8Array): Uint8Array {
   invert(btf, newIds);
-  const typeId = renaming(btf, newIds);
+  const ids = allIds(btf, newIds);
+  const typeId = (id: number): number => ids[id] as number;
   return changeBtfExt(ext, btf, { typeId, string: (offset) => offset });
 }
 
-/** The new id of a type of this level or its bases, which stay. */
-function renaming({ firstId }: Btf, newIds: ArrayLike<number>): (id: number) => number {
-  return (id) => (id < firstId ? id : (newIds[id - firstId] as number));
+/** The new id of every type, also of those of the bases, which stay. */
+function allIds({ firstId, endId }: Btf, newIds: ArrayLike<number>): Uint32Array {
+  const ids = Uint32Array.from({ length: endId }, (_, id) => id);
+  ids.set(newIds, firstId);
+  return ids;
 }
 
 /** Index of the type that comes to each place. */
