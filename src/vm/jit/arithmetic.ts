@@ -283,6 +283,15 @@ const emitters: readonly (readonly [op: number, emit: Emit])[] = [
 ];
 
 /** By operation; undefined for what is not arithmetic. */
+/** Divides what is on the stack by a number that is not 0. */
+export function divideBy(sink: CodeSink, by: number): void {
+  if (by === 1) return;
+  // A shift where it can be: division has a check for zero, which keeps V8 from optimizing.
+  const shift = Math.log2(by);
+  sink.i64(BigInt(Number.isInteger(shift) ? shift : by));
+  sink.op(Number.isInteger(shift) ? W.i64ShrU : W.i64DivU);
+}
+
 export const arithmeticEmitters: readonly (Emit | undefined)[] = table();
 
 function table(): (Emit | undefined)[] {

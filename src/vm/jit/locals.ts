@@ -23,14 +23,16 @@ export const LOCAL = {
    */
   loadSpan: 16,
   storeSpan: 20,
+  /** What a loop's counter is after its clear turns; their number, while it is worked out. */
+  stop: 24,
   /** Row of the next thing that can go wrong. */
-  row: 24,
+  row: 25,
   /** Block to go to, in a dispatch loop. */
-  label: 25,
+  label: 26,
   /** What is left of the loops of `may_goto`. */
-  loops: 26,
-  offset: 27,
-  word: 28,
+  loops: 27,
+  offset: 28,
+  word: 29,
 } as const;
 
 /** Parameters of a compiled function; its result is r0. */
@@ -38,7 +40,7 @@ export const parameterTypes = [TYPE.i32, TYPE.i64, TYPE.i64, TYPE.i64, TYPE.i64,
 
 /** The other locals, by type in the order of their indices. */
 export const localTypes = [
-  [18, TYPE.i64],
+  [19, TYPE.i64],
   [5, TYPE.i32],
 ] as const;
 

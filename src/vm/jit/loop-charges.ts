@@ -18,8 +18,17 @@ export interface LoopCharge {
   readonly body: ReadonlySet<number>;
   /** Rows from the start of a turn to the end of each of the blocks that it goes through. */
   readonly upTo: ReadonlyMap<number, number>;
-  /** Where turns are counted by a register: its value before the first, and what each adds. */
-  readonly counter: (Counter & { readonly first: number }) | undefined;
+  /** Where turns are counted by a register. */
+  readonly counter: LoopCounter | undefined;
+}
+
+/** A counter whose value before the first turn is known. */
+export interface LoopCounter extends Counter {
+  readonly first: number;
+  /** How often it steps before the loop is left, where it decides that alone. */
+  readonly exactTurns: number | undefined;
+  /** See {@link CountedLoop}. */
+  readonly steps: readonly number[];
 }
 
 const mostUncharged = 65_536;
@@ -95,5 +104,7 @@ function chargeOf(graph: FlowGraph, { spine, body, loop, entry }: Shape): LoopCh
   if (loop === undefined || turns === undefined || first?.kind !== 'constant') return shape;
   const all = [...body].reduce((sum, block) => sum + rows(block), 0);
   if ((turns + 1) * all > mostUncharged || !upTo.has(loop.counter.block)) return shape;
-  return { ...shape, counter: { ...loop.counter, first: Number(first.value) } };
+  const exactTurns = loop.end.kind === 'equal' ? turns : undefined;
+  const { steps } = loop;
+  return { ...shape, counter: { ...loop.counter, first: Number(first.value), exactTurns, steps } };
 }

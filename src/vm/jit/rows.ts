@@ -1,12 +1,12 @@
 import { isConditionalJump, OP } from '../engine/operations.ts';
-import { arithmeticEmitters } from './arithmetic.ts';
+import { arithmeticEmitters, divideBy } from './arithmetic.ts';
 import { emitCall, emitExit, emitHelper, emitTailCall, pushPacketLoad } from './call-rows.ts';
 import { emitCondition } from './conditions.ts';
 import { isAtomic } from './effects.ts';
 import { fastCall } from './fast-calls.ts';
 import { type FunctionWriter, isBranch } from './function-writer.ts';
 import { LOCAL, registerLocal } from './locals.ts';
-import type { LoopCharge } from './loop-charges.ts';
+import type { LoopCounter } from './loop-charges.ts';
 import { emitFastCall } from './map-rows.ts';
 import { loadForms, storeForms } from './memory-forms.ts';
 import { emitAtomic, emitLoad, emitStore } from './memory-rows.ts';
@@ -95,21 +95,13 @@ export function emitEdgeCharge(writer: FunctionWriter, from: number): void {
 }
 
 /** Leaves how often a loop's counter has stepped. */
-function pushSteps(
-  { sink }: FunctionWriter,
-  { register, first, step }: NonNullable<LoopCharge['counter']>,
-): void {
+function pushSteps({ sink }: FunctionWriter, { register, first, step }: LoopCounter): void {
   const start = (): void => sink.i64(BigInt(first));
   if (step < 0) start();
   sink.get(registerLocal(register));
   if (step > 0) start();
   sink.op(W.i64Sub);
-  const size = Math.abs(step);
-  if (size === 1) return;
-  // A shift where it can be: division has a check for zero, which keeps V8 from optimizing.
-  const shift = Math.log2(size);
-  sink.i64(BigInt(Number.isInteger(shift) ? shift : size));
-  sink.op(Number.isInteger(shift) ? W.i64ShrU : W.i64DivU);
+  divideBy(sink, Math.abs(step));
 }
 
 /** Leaves an `i32` that is not 0 where the jump at the end of a block is taken. */

@@ -1,7 +1,8 @@
+import { clearTurns, pushClearTurns, setStop } from './clear-turns.ts';
 import { copyFacts } from './facts.ts';
 import type { FlowGraph } from './flow-graph.ts';
 import type { FunctionWriter } from './function-writer.ts';
-import { LOCAL } from './locals.ts';
+import { LOCAL, registerLocal } from './locals.ts';
 import { loopLeft, loopNest } from './loop-nest.ts';
 import { emitBlock, emitEdgeCharge, hasEdgeCharge, pushTaken } from './rows.ts';
 import { W } from './wasm-codes.ts';
@@ -119,9 +120,36 @@ class Structure {
         this.#tasks.push({ kind: 'way-out', from, to }, closeTask);
       }
     }
+    this.#clearTurns(head);
     this.#loopHeight[head] = writer.height;
     writer.open(W.loop);
     this.#tasks.push(closeTask);
+  }
+
+  /** Writes the turns of a loop that need not ask whether to leave it. */
+  #clearTurns(head: number): void {
+    const writer = this.#writer;
+    const charge = writer.plan.charges.get(head);
+    const turns = charge?.head === head && clearTurns(writer.code, this.#graph, charge);
+    if (!turns) return;
+    writer.open(W.block);
+    pushClearTurns(writer.sink, turns);
+    writer.sink.op(W.i64Eqz);
+    writer.sink.indexed(W.brIf, 0);
+    setStop(writer.sink, turns);
+    writer.open(W.loop);
+    for (let turn = 0; turn < turns.together; turn++) {
+      for (const block of turns.blocks) {
+        writer.facts = copyFacts(writer.plan.facts[block] as typeof writer.facts);
+        emitBlock(writer, block);
+      }
+    }
+    writer.sink.get(registerLocal(turns.counter.register));
+    writer.sink.get(LOCAL.stop);
+    writer.sink.op(W.i64Ne);
+    writer.sink.indexed(W.brIf, 0);
+    writer.close();
+    writer.close();
   }
 
   /** The successor that is written right behind a block, without a label; -1 for none. */

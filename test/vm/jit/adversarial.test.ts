@@ -1,6 +1,6 @@
 // Programs that no verifier would let through. Whatever they do, memory outside of the VM's
 // window stays as it is, the host's stack is not exhausted, and both engines end the same way.
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { BPF_MAP_TYPE } from '../../../src/abi/bpf.ts';
 import { BpfError } from '../../../src/errors.ts';
 import { createVm } from '../../../src/vm/index.ts';
@@ -31,53 +31,10 @@ import {
 } from '../engine/assemble.ts';
 import type { TestMachine } from '../engine/machine.ts';
 import { programMaps } from '../random-programs.ts';
+import { agree, outcome } from './agree.ts';
 import { machines, runningOn } from './machines.ts';
 
 const main = BigInt(windows.main >>> 0) << 32n;
-
-/** How a run ends: r0, or the trap with place, address and registers that it reports. */
-function outcome(
-  machine: TestMachine,
-  program: Parameters<TestMachine['run']>[0],
-  budget = 100_000,
-): string {
-  try {
-    return `r0 ${machine.run(program, { budget })}`;
-  } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
-    const { detail } = error;
-    if (detail.code !== 'vm-trap') return error.message;
-    if (detail.reason === 'budget') return 'budget';
-    const calls = detail.calls.map((frame) => frame.insn).join(' < ');
-    const { address, place, size } = detail.access ?? {};
-    const registers = calls.includes('<') ? '' : detail.registers.join(' ');
-    return [detail.reason, calls, address, size, place, detail.note, registers].join('; ');
-  }
-}
-
-/** What the engines say about a program, which must be the same; and the engine area is untouched. */
-function agree(
-  t: ExecutionContext,
-  code: Code,
-  options: {
-    readonly helpers?: readonly HelperFunction[];
-    readonly budget?: number;
-    readonly on?: ReturnType<typeof machines>;
-  } = {},
-): string {
-  const seen = (options.on ?? machines()).map(([engine, machine]) => {
-    for (const [number, helper] of options.helpers?.entries() ?? []) {
-      machine.helpers.set(number, helper);
-    }
-    const result = outcome(machine, runningOn(engine, machine.prepare(code)), options.budget);
-    const { cpu } = machine;
-    t.is(cpu.run, undefined);
-    t.is(cpu.stackPointer, cpu.stackLow + 0x4_0000, `${engine}: the stack is not given back`);
-    return result;
-  });
-  t.is(seen[1], seen[0]);
-  return seen[0] as string;
-}
 
 const accesses: readonly (readonly [name: string, size: Size, code: (off: number) => Code])[] = [
   ...([1, 2, 4, 8] as const).flatMap((size) => [
