@@ -26,6 +26,7 @@ export type {
   BackendProgram,
   CreateMapOptions,
   HostFeature,
+  MapBatch,
   MapDefinition,
   ModuleTypes,
   PinnedMap,

@@ -123,12 +123,34 @@ export interface BackendMap extends Disposable {
   readonly userValueSize: number;
   readonly maxEntries: number;
   readonly flags: number;
-  /** A copy of the value, or undefined where the key is absent. */
-  lookup(key: Uint8Array): Uint8Array | undefined;
-  /** `flags`: `BPF_ANY`, `BPF_NOEXIST`, `BPF_EXIST`, … */
+  /**
+   * A copy of the value, or undefined where the key is absent. The key of a queue or stack has
+   * no bytes: what comes out next. `flags`: `BPF_F_LOCK`, or `BPF_F_CPU` with the CPU's number
+   * times 2^32, which gives that CPU's value only.
+   */
+  lookup(key: Uint8Array, flags?: number): Uint8Array | undefined;
+  /**
+   * `flags`: `BPF_ANY`, `BPF_NOEXIST`, `BPF_EXIST`, with `BPF_F_LOCK`; `BPF_F_CPU` as in `lookup`
+   * or `BPF_F_ALL_CPUS`, with which a per-CPU map takes a single value.
+   */
   update(key: Uint8Array, value: Uint8Array, flags?: number): void;
   /** False where the key was absent. */
   delete(key: Uint8Array): boolean;
+  /** Takes an element out, hash maps, queues and stacks only; undefined where there is none. */
+  lookupAndDelete(key: Uint8Array, flags?: number): Uint8Array | undefined;
+  /** Whether a Bloom filter may have got this value. */
+  contains(value: Uint8Array): boolean;
+  /**
+   * Up to `count` elements from where `from` says, from the start for undefined. Elements that
+   * come or go between two calls may be missed or seen twice; others are seen once.
+   */
+  lookupBatch(from: Uint8Array | undefined, count: number, flags?: number): MapBatch;
+  /** The same, and takes them out: hash maps only. */
+  lookupAndDeleteBatch(from: Uint8Array | undefined, count: number, flags?: number): MapBatch;
+  /** Stores elements whose keys and values follow one another; how many, which is all of them. */
+  updateBatch(keys: Uint8Array, values: Uint8Array, flags?: number): number;
+  /** Removes keys that follow one another; how many. An absent one ends it with `ENOENT`. */
+  deleteBatch(keys: Uint8Array, flags?: number): number;
   /** The key after `key`, the first one for undefined; undefined at the end. */
   nextKey(key: Uint8Array | undefined): Uint8Array | undefined;
   /** Stores an inner map in a map of maps. */
@@ -149,6 +171,17 @@ export interface BackendMap extends Disposable {
   /** Hands every waiting ring buffer sample to `take` and returns how many there were. */
   consume(take: (sample: Uint8Array) => void): number;
   close(): void;
+}
+
+/** Some elements of a map. */
+export interface MapBatch {
+  readonly count: number;
+  /** One after another, each of `keySize` bytes. */
+  readonly keys: Uint8Array;
+  /** One after another, each of `userValueSize` bytes. */
+  readonly values: Uint8Array;
+  /** Where the next batch starts; undefined at the end. The bytes mean something to the map only. */
+  readonly next: Uint8Array | undefined;
 }
 
 export interface BackendProgram extends Disposable {

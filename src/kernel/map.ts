@@ -1,4 +1,6 @@
 import {
+  BPF_F_ALL_CPUS,
+  BPF_F_CPU,
   BPF_F_MMAPABLE,
   BPF_F_RB_OVERWRITE,
   BPF_F_RDONLY_PROG,
@@ -6,12 +8,13 @@ import {
   BPF_MAP_TYPE,
 } from '../abi/bpf.ts';
 import { ERRNO } from '../abi/errno.ts';
-import type { BackendMap, BackendProgram, StructOpsMember } from '../backend/backend.ts';
+import type { BackendMap, BackendProgram, MapBatch, StructOpsMember } from '../backend/backend.ts';
 import { quoteName } from '../errors/quote.ts';
 import { BpfError } from '../errors.ts';
 import type { ArenaMemory } from './arena.ts';
 import { Attr, hostLittleEndian } from './attr.ts';
 import { check, errnoError } from './errno.ts';
+import { type BatchMap, readBatch, writeBatch } from './map-batch.ts';
 import { isPerCpu } from './map-types.ts';
 import { Mapping } from './mapping.ts';
 import { KernelProgram } from './program.ts';
@@ -40,6 +43,8 @@ const actions = {
   lookup: { operation: 'look up element', call: 'MAP_LOOKUP_ELEM' },
   update: { operation: 'update element', call: 'MAP_UPDATE_ELEM' },
   delete: { operation: 'delete element', call: 'MAP_DELETE_ELEM' },
+  take: { operation: 'take element', call: 'MAP_LOOKUP_AND_DELETE_ELEM' },
+  contains: { operation: 'look up value', call: 'MAP_LOOKUP_ELEM' },
   nextKey: { operation: 'get next key', call: 'MAP_GET_NEXT_KEY' },
   setMap: { operation: 'store inner map', call: 'MAP_UPDATE_ELEM' },
   setProgram: { operation: 'store program', call: 'MAP_UPDATE_ELEM' },
@@ -102,17 +107,53 @@ export class KernelMap implements BackendMap {
     return this.#fd < 0;
   }
 
-  lookup(key: Uint8Array): Uint8Array | undefined {
+  lookup(key: Uint8Array, flags = 0): Uint8Array | undefined {
     const elements = this.#withKey(key, actions.lookup);
-    const found = this.#present(this.#calls.bpf(elements.lookup), actions.lookup);
-    return found ? elements.value.bytes.slice() : undefined;
+    const call = elements.lookup.set('flags', BigInt(flags));
+    if (!this.#present(this.#calls.bpf(call), actions.lookup)) return undefined;
+    return elements.value.bytes.slice(0, this.#valueSizeFor(flags));
   }
 
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
     const elements = this.#withKey(key, actions.update);
-    this.#requireSize(value, this.userValueSize, 'value', actions.update);
+    this.#requireSize(value, this.#valueSizeFor(flags), 'value', actions.update);
     elements.value.bytes.set(value);
     this.#update(elements, flags, actions.update);
+  }
+
+  lookupAndDelete(key: Uint8Array, flags = 0): Uint8Array | undefined {
+    const elements = this.#withKey(key, actions.take);
+    const call = elements.take.set('flags', BigInt(flags));
+    if (!this.#present(this.#calls.bpf(call), actions.take)) return undefined;
+    return elements.value.bytes.slice();
+  }
+
+  contains(value: Uint8Array): boolean {
+    if (this.type !== BPF_MAP_TYPE.BLOOM_FILTER) {
+      const reason = 'it is no Bloom filter';
+      throw errnoError(ERRNO.EINVAL, { ...actions.contains, map: this.name, reason });
+    }
+    const elements = this.#withKey(new Uint8Array(0), actions.contains);
+    this.#requireSize(value, this.userValueSize, 'value', actions.contains);
+    elements.value.bytes.set(value);
+    const call = elements.lookup.set('flags', 0);
+    return this.#present(this.#calls.bpf(call), actions.contains);
+  }
+
+  lookupBatch(from: Uint8Array | undefined, count: number, flags = 0): MapBatch {
+    return readBatch(this.#batchMap(flags), 'MAP_LOOKUP_BATCH', from, count, flags);
+  }
+
+  lookupAndDeleteBatch(from: Uint8Array | undefined, count: number, flags = 0): MapBatch {
+    return readBatch(this.#batchMap(flags), 'MAP_LOOKUP_AND_DELETE_BATCH', from, count, flags);
+  }
+
+  updateBatch(keys: Uint8Array, values: Uint8Array, flags = 0): number {
+    return writeBatch(this.#batchMap(flags), 'MAP_UPDATE_BATCH', { keys, values }, flags);
+  }
+
+  deleteBatch(keys: Uint8Array, flags = 0): number {
+    return writeBatch(this.#batchMap(flags), 'MAP_DELETE_BATCH', { keys }, flags);
   }
 
   delete(key: Uint8Array): boolean {
@@ -281,8 +322,18 @@ export class KernelMap implements BackendMap {
   }
 
   #update(elements: ElementCalls, flags: number, action: Action): void {
-    const result = this.#calls.bpf(elements.update.set('flags', flags));
+    const result = this.#calls.bpf(elements.update.set('flags', BigInt(flags)));
     if (result < 0) throw errnoError(-result, { ...action, map: this.name });
+  }
+
+  /** Values of one CPU, or of all at once, are a single value. */
+  #valueSizeFor(flags: number): number {
+    return (flags & (BPF_F_CPU | BPF_F_ALL_CPUS)) === 0 ? this.userValueSize : this.valueSize;
+  }
+
+  #batchMap(flags: number): BatchMap {
+    const { fd, name, keySize } = this;
+    return { calls: this.#calls, fd, name, keySize, valueSize: this.#valueSizeFor(flags) };
   }
 
   /** False for a result that says `ENOENT`; any other failure is thrown. */
@@ -331,6 +382,7 @@ interface ElementCalls {
   readonly lookup: Attr<'MAP_LOOKUP_ELEM'>;
   readonly update: Attr<'MAP_UPDATE_ELEM'>;
   readonly delete: Attr<'MAP_DELETE_ELEM'>;
+  readonly take: Attr<'MAP_LOOKUP_AND_DELETE_ELEM'>;
   readonly firstKey: Attr<'MAP_GET_NEXT_KEY'>;
   readonly nextKey: Attr<'MAP_GET_NEXT_KEY'>;
 }
@@ -339,16 +391,17 @@ function elementCalls(fd: number, keySize: number, valueSize: number): ElementCa
   const key = allocate(keySize);
   const next = allocate(keySize);
   const value = allocate(valueSize);
+  const lookup = new Attr('MAP_LOOKUP_ELEM').set('map_fd', fd).point('value', value);
+  const update = new Attr('MAP_UPDATE_ELEM').set('map_fd', fd).point('value', value);
+  const take = new Attr('MAP_LOOKUP_AND_DELETE_ELEM').set('map_fd', fd).point('value', value);
+  const nextKey = new Attr('MAP_GET_NEXT_KEY').set('map_fd', fd).point('next_key', next);
+  const remove = new Attr('MAP_DELETE_ELEM').set('map_fd', fd);
+  // The kernel refuses the address of a key that has no bytes.
+  if (keySize > 0) for (const call of [lookup, update, take, remove]) call.point('key', key);
+  if (keySize > 0) nextKey.point('key', key);
   return {
-    ...{ key, value, next },
-    lookup: new Attr('MAP_LOOKUP_ELEM').set('map_fd', fd).point('key', key).point('value', value),
-    update: new Attr('MAP_UPDATE_ELEM').set('map_fd', fd).point('key', key).point('value', value),
-    delete: new Attr('MAP_DELETE_ELEM').set('map_fd', fd).point('key', key),
+    ...{ key, value, next, lookup, update, take, nextKey, delete: remove },
     firstKey: new Attr('MAP_GET_NEXT_KEY').set('map_fd', fd).point('next_key', next),
-    nextKey: new Attr('MAP_GET_NEXT_KEY')
-      .set('map_fd', fd)
-      .point('key', key)
-      .point('next_key', next),
   };
 }
 

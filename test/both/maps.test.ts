@@ -35,7 +35,80 @@ const view: Step = ['view', (map) => map.view()];
 const consume: Step = ['consume', (map) => map.consume(() => {})];
 const contents: Step = ['contents', (map) => contentsOf(map)];
 
+const take = (key: Uint8Array, flags?: number): Step => [
+  `take ${key} ${flags}`,
+  (map) => map.lookupAndDelete(key, flags),
+];
+const updateMany = (keys: readonly Uint8Array[], value: Uint8Array, flags?: number): Step => [
+  `update ${keys.length} ${flags}`,
+  (map) => map.updateBatch(joined(keys), joined(keys.map(() => value)), flags),
+];
+const removeMany = (...keys: readonly Uint8Array[]): Step => [
+  `delete ${keys.join(' ')}`,
+  (map) => map.deleteBatch(joined(keys)),
+];
+/** All elements in batches; how they fall into batches is the backend's. */
+const readMany = (count: number, takes: boolean, flags?: number): Step => [
+  `${takes ? 'take' : 'read'} by ${count} ${flags}`,
+  (map) => {
+    const found: string[] = [];
+    let from: Uint8Array | undefined;
+    for (let calls = 0; calls < 100; calls++) {
+      const batch = takes
+        ? map.lookupAndDeleteBatch(from, count, flags)
+        : map.lookupBatch(from, count, flags);
+      const size = batch.values.length / batch.count;
+      for (let i = 0; i < batch.count; i++) {
+        const key = batch.keys.subarray(i * map.keySize, (i + 1) * map.keySize);
+        found.push(`${key}: ${batch.values.subarray(i * size, (i + 1) * size)}`);
+      }
+      if (batch.next === undefined) return found.sort();
+      from = batch.next;
+    }
+    return 'no end';
+  },
+];
+
+/** Values of per-CPU maps are as long as there are CPUs: whether the sizes fit is what can be compared. */
+const batchSizes: Step = [
+  'sizes of a batch',
+  (map) => {
+    const { count, keys, values } = map.lookupBatch(undefined, 64);
+    return [count, keys.length, values.length === count * map.userValueSize];
+  },
+];
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return Uint8Array.from(parts.flatMap((part) => [...part]));
+}
+
 const one = u64(1n);
+const many: readonly Step[] = [
+  readMany(64, false),
+  updateMany([u32(0), u32(1), u32(2)], one),
+  readMany(64, false),
+  readMany(0, false),
+  removeMany(u32(1), u32(77), u32(2)),
+  contents,
+  updateMany([u32(1), u32(2), u32(3), u32(4), u32(5)], one),
+  contents,
+  updateMany([u32(1)], one, 1),
+  updateMany([u32(1)], one, 100),
+  readMany(64, false, 1),
+  readMany(64, true),
+  contents,
+  take(u32(0)),
+  update(u32(0), one),
+  take(u32(0)),
+  take(u32(0)),
+  take(u32(0), 1),
+  freeze,
+  take(u32(0)),
+  updateMany([u32(1)], one),
+  removeMany(u32(1)),
+  readMany(64, true),
+  readMany(64, false),
+];
 const common: readonly Step[] = [
   lookup(u32(0)),
   lookup(u32(3)),
@@ -137,6 +210,24 @@ compare(
     view,
   ],
 );
+compare('batches of an array', mapOf(), many);
+compare('batches of a hash', mapOf({ type: BPF_MAP_TYPE.HASH }), many);
+compare('batches of a prog array', mapOf({ type: BPF_MAP_TYPE.PROG_ARRAY, valueSize: 4 }), [
+  readMany(4, false),
+  readMany(4, true),
+  removeMany(u32(0)),
+  take(u32(0)),
+]);
+compare(
+  'batches of an array of maps',
+  mapOf({ type: BPF_MAP_TYPE.ARRAY_OF_MAPS, valueSize: 4, inner: mapOf() }),
+  [readMany(4, false), readMany(4, true), removeMany(u32(0)), take(u32(0))],
+);
+compare(
+  'batches of a hash of maps',
+  mapOf({ type: BPF_MAP_TYPE.HASH_OF_MAPS, valueSize: 4, inner: mapOf() }),
+  [readMany(4, false), readMany(4, true), removeMany(u32(0)), take(u32(0))],
+);
 compare('prog array', mapOf({ type: BPF_MAP_TYPE.PROG_ARRAY, valueSize: 4 }), [
   lookup(u32(0)),
   lookup(u32(9)),
@@ -185,6 +276,11 @@ for (const type of [BPF_MAP_TYPE.PERCPU_ARRAY, BPF_MAP_TYPE.PERCPU_HASH]) {
         update(u32(3), new Uint8Array(7)),
         remove(u32(2)),
         remove(u32(0)),
+        updateMany([u32(0), u32(2), u32(3)], value),
+        contents,
+        batchSizes,
+        ['take', (map: BackendMap) => map.lookupAndDelete(u32(2))?.subarray(0, 8)] as Step,
+        removeMany(u32(3), u32(3)),
         contents,
       ];
       return observe(backend, mapOf({ type }), steps);

@@ -5,6 +5,7 @@ import type {
   BackendPins,
   BackendProgram,
   CreateMapOptions,
+  MapBatch,
   MapDefinition,
   PinnedMap,
   StructOpsMember,
@@ -139,6 +140,30 @@ class RecordingMap implements BackendMap {
 
   delete(): boolean {
     return false;
+  }
+
+  lookupAndDelete(): undefined {
+    return undefined;
+  }
+
+  contains(): boolean {
+    return false;
+  }
+
+  lookupBatch(): MapBatch {
+    return { count: 0, keys: new Uint8Array(0), values: new Uint8Array(0), next: undefined };
+  }
+
+  lookupAndDeleteBatch(): MapBatch {
+    return this.lookupBatch();
+  }
+
+  updateBatch(): number {
+    return 0;
+  }
+
+  deleteBatch(): number {
+    return 0;
   }
 
   nextKey(): undefined {

@@ -1,7 +1,9 @@
 import { BPF_F_INNER_MAP, BPF_F_LOCK, BPF_F_MMAPABLE, BPF_F_RDONLY_PROG } from '../../abi/bpf.ts';
 import { ERRNO } from '../../abi/errno.ts';
 import type { VmMemory } from '../memory.ts';
+import type { BatchCall } from './batch.ts';
 import { checkUpdateFlags, type ElementCallback, type MapOptions, VmMap } from './map.ts';
+import { readCpus, updateKind, writeCpus } from './percpu.ts';
 
 /** Index of an array map's key, unsigned. */
 export function keyIndex(key: Uint8Array, at: number, littleEndian: boolean): number {
@@ -107,6 +109,10 @@ export class ArrayMap extends VmMap {
     return (this.flags & BPF_F_INNER_MAP) !== 0 || this.maxEntries === other.maxEntries;
   }
 
+  protected override get batchCalls(): readonly BatchCall[] {
+    return ['lookup', 'update'];
+  }
+
   protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
     return nextIndexKey(key, this.maxEntries, this.littleEndian);
   }
@@ -163,25 +169,24 @@ export class PercpuArrayMap extends VmMap {
     return forEachIndex(this, this.memory, valueAt, callback);
   }
 
-  protected override userLookup(key: Uint8Array): Uint8Array | undefined {
+  protected override userLookup(key: Uint8Array, flags: number): Uint8Array | undefined {
     const index = keyIndex(key, 0, this.littleEndian);
     if (index >= this.maxEntries) return undefined;
-    const out = new Uint8Array(this.userValueSize);
-    for (let cpu = 0; cpu < this.host.cpuCount; cpu++) {
-      const at = this.#valueAt(index, cpu);
-      out.set(this.memory.bytes.subarray(at, at + this.valueStride), cpu * this.valueStride);
-    }
-    return out;
+    return readCpus(this.memory.bytes, this.cpus, (cpu) => this.#valueAt(index, cpu), flags);
   }
 
   protected override userUpdate(key: Uint8Array, value: Uint8Array, flags: number): number {
     const index = keyIndex(key, 0, this.littleEndian);
-    const result = checkArrayUpdate(flags, index, this.maxEntries);
+    const result = checkArrayUpdate(updateKind(flags), index, this.maxEntries);
     if (result < 0) return result;
-    for (let cpu = 0; cpu < this.host.cpuCount; cpu++) {
-      this.copyValue(this.#valueAt(index, cpu), value, cpu * this.valueStride);
-    }
+    writeCpus(this.cpus, flags, (cpu, from) => {
+      this.copyValue(this.#valueAt(index, cpu), value, from);
+    });
     return 0;
+  }
+
+  protected override get batchCalls(): readonly BatchCall[] {
+    return ['lookup', 'update'];
   }
 
   protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {

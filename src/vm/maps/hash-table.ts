@@ -168,19 +168,29 @@ export class HashTable {
 
   /** The element after `element` in bucket order, the first for 0; 0 at the end. */
   next(element: number): number {
+    if (element === 0) return this.#firstFrom(0);
+    const following = this.#memory.words[element >>> 2] as number;
+    if (following !== 0) return this.#checked(following);
+    return this.#firstFrom(this.#bucketOf(this.hashOf(element)) + 1);
+  }
+
+  /** The first element in order whose key has a greater hash; 0 at the end. */
+  after(hash: number): number {
     const { words } = this.#memory;
-    const buckets = this.#word(tableState.buckets);
-    let bucket = 0;
-    if (element !== 0) {
-      const following = words[element >>> 2] as number;
-      if (following !== 0) return this.#checked(following);
-      bucket = this.#bucketOf(words[(element + hashAt) >>> 2] as number) + 1;
+    let element = words[this.#bucketWord(hash)] as number;
+    let last = 0;
+    for (let left = this.count; element !== 0; left--) {
+      this.#checkLink(element, left);
+      if (this.hashOf(element) > hash) return element;
+      last = element;
+      element = words[element >>> 2] as number;
     }
-    for (; bucket < this.#bucketCount; bucket++) {
-      const first = words[(buckets >>> 2) + bucket] as number;
-      if (first !== 0) return this.#checked(first);
-    }
-    return 0;
+    return last === 0 ? this.#firstFrom(this.#bucketOf(hash) + 1) : this.next(last);
+  }
+
+  /** Hash of an element's key. */
+  hashOf(element: number): number {
+    return this.#memory.words[(element + hashAt) >>> 2] as number;
   }
 
   /**
@@ -273,6 +283,17 @@ export class HashTable {
     }
     words[element >>> 2] = next;
     words[from] = element;
+  }
+
+  /** The first element in a bucket or one behind it. */
+  #firstFrom(first: number): number {
+    const { words } = this.#memory;
+    const buckets = this.#word(tableState.buckets) >>> 2;
+    for (let bucket = first; bucket < this.#bucketCount; bucket++) {
+      const element = words[buckets + bucket] as number;
+      if (element !== 0) return this.#checked(element);
+    }
+    return 0;
   }
 
   #allocateBuckets(buckets: number): number {

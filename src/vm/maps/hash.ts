@@ -1,7 +1,11 @@
 import { BPF_F_LOCK, BPF_F_NO_PREALLOC } from '../../abi/bpf.ts';
 import { ERRNO } from '../../abi/errno.ts';
+import type { MapBatch } from '../../backend/backend.ts';
+import { alignUp } from '../ranges.ts';
+import { type BatchCall, type BatchRequest, BatchResult } from './batch.ts';
 import { HashTable } from './hash-table.ts';
 import { checkUpdateFlags, type ElementCallback, type MapOptions, VmMap } from './map.ts';
+import { readCpus, updateKind, writeCpus } from './percpu.ts';
 
 /** The table behind a hash map with `payloadSize` bytes for each key. */
 export function tableFor(options: MapOptions, payloadSize: number): HashTable {
@@ -30,17 +34,113 @@ export function nextTableKey(
   return next === 0 ? undefined : table.key(next);
 }
 
+const allBatches: readonly BatchCall[] = ['lookup', 'take', 'update', 'delete'];
+
+/** What maps with a value behind each key of a table share. */
+export abstract class TableMap extends VmMap {
+  readonly table: HashTable;
+
+  constructor(options: MapOptions, payloadSize: number) {
+    super(options);
+    this.table = tableFor(options, payloadSize);
+  }
+
+  override elementDelete(key: Uint8Array, at: number): number {
+    const element = this.table.find(key, at);
+    if (element === 0) return -ERRNO.ENOENT;
+    this.remove(element);
+    return 0;
+  }
+
+  override destroy(): void {
+    this.table.destroy();
+  }
+
+  protected remove(element: number): void {
+    this.table.unlink(element);
+    this.table.drop(element);
+  }
+
+  protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
+    return nextTableKey(this.table, key);
+  }
+
+  protected override userLookup(key: Uint8Array, flags: number): Uint8Array | undefined {
+    const element = this.table.find(key, 0);
+    return element === 0 ? undefined : this.readValue(element + this.table.payloadOffset, flags);
+  }
+
+  protected override userTake(key: Uint8Array, flags: number): Uint8Array | undefined {
+    const value = this.userLookup(key, flags);
+    if (value !== undefined) this.elementDelete(key, 0);
+    return value;
+  }
+
+  protected override get batchCalls(): readonly BatchCall[] {
+    return allBatches;
+  }
+
+  /**
+   * The next batch starts behind a hash, so that it does not matter which keys come and go
+   * meanwhile. Keys of one hash stay together, like those of a bucket in the kernel, which
+   * gives `ENOSPC` where a bucket is larger than the batch.
+   */
+  protected override userBatch({ from, count, flags, take }: BatchRequest): MapBatch {
+    const { table } = this;
+    const result = new BatchResult();
+    let last = from === undefined ? undefined : readCursor(from);
+    for (;;) {
+      const group = sameHash(table, last === undefined ? table.next(0) : table.after(last));
+      const [first] = group;
+      if (first === undefined) return result.end(undefined);
+      if (result.count + group.length > count) break;
+      last = table.hashOf(first);
+      for (const element of group) {
+        result.add(table.key(element), this.readValue(element + table.payloadOffset, flags));
+        if (take) this.remove(element);
+      }
+    }
+    if (last === undefined || result.count === 0) {
+      throw this.error('ENOSPC', 'look up batch', 'more keys belong together than the batch takes');
+    }
+    return result.end(writeCursor(last));
+  }
+
+  /** A value as user space reads it. */
+  protected abstract readValue(payload: number, flags: number): Uint8Array;
+}
+
+/** Elements with the hash of the first one. */
+function sameHash(table: HashTable, first: number): readonly number[] {
+  if (first === 0) return [];
+  const group = [first];
+  const hash = table.hashOf(first);
+  for (let element = table.next(first); element !== 0; element = table.next(element)) {
+    if (table.hashOf(element) !== hash || group.length > table.count) break;
+    group.push(element);
+  }
+  return group;
+}
+
+function readCursor(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return bytes.length < 4 ? 0 : view.getUint32(0, true);
+}
+
+function writeCursor(hash: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, hash, true);
+  return bytes;
+}
+
 /**
  * `BPF_MAP_TYPE_HASH`, preallocated or on demand. An update never changes the old element:
  * it puts a new one in front and takes the old one out, so that a program which holds a
  * pointer to the old value still reads it. Source of the rules: kernel/bpf/hashtab.c.
  */
-export class HashMap extends VmMap {
-  readonly table: HashTable;
-
+export class HashMap extends TableMap {
   constructor(options: MapOptions) {
-    super(options);
-    this.table = tableFor(options, this.valueStride);
+    super(options, alignUp(options.spec.valueSize, 8));
   }
 
   override elementLookup(key: Uint8Array, at: number, _cpu: number): number {
@@ -71,14 +171,7 @@ export class HashMap extends VmMap {
     if (element === 0) return -ERRNO.ENOMEM;
     this.initValue(element + this.table.payloadOffset, value, valueAt);
     this.table.link(element);
-    if (old !== 0) this.#remove(old);
-    return 0;
-  }
-
-  override elementDelete(key: Uint8Array, at: number): number {
-    const element = this.table.find(key, at);
-    if (element === 0) return -ERRNO.ENOENT;
-    this.#remove(element);
+    if (old !== 0) this.remove(old);
     return 0;
   }
 
@@ -86,17 +179,8 @@ export class HashMap extends VmMap {
     return forEachElement(this.table, 0, callback);
   }
 
-  protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    return nextTableKey(this.table, key);
-  }
-
-  override destroy(): void {
-    this.table.destroy();
-  }
-
-  #remove(element: number): void {
-    this.table.unlink(element);
-    this.table.drop(element);
+  protected override readValue(payload: number): Uint8Array {
+    return this.userValue(payload);
   }
 }
 
@@ -104,12 +188,9 @@ export class HashMap extends VmMap {
  * `BPF_MAP_TYPE_PERCPU_HASH`: an element holds one value for each CPU, `valueStride` apart.
  * Updates change the element in place; a program changes its own CPU's value only.
  */
-export class PercpuHashMap extends VmMap {
-  readonly table: HashTable;
-
+export class PercpuHashMap extends TableMap {
   constructor(options: MapOptions) {
-    super(options);
-    this.table = tableFor(options, this.valueStride * this.host.cpuCount);
+    super(options, alignUp(options.spec.valueSize, 8) * options.host.cpuCount);
   }
 
   override get isPercpu(): boolean {
@@ -139,39 +220,23 @@ export class PercpuHashMap extends VmMap {
     return 0;
   }
 
-  override elementDelete(key: Uint8Array, at: number): number {
-    const element = this.table.find(key, at);
-    if (element === 0) return -ERRNO.ENOENT;
-    this.table.unlink(element);
-    this.table.drop(element);
-    return 0;
-  }
-
   override forEach(cpu: number, callback: ElementCallback): number {
     return forEachElement(this.table, cpu * this.valueStride, callback);
   }
 
-  protected override userLookup(key: Uint8Array): Uint8Array | undefined {
-    const at = this.elementLookup(key, 0, 0);
-    return at === 0 ? undefined : this.memory.bytes.slice(at, at + this.userValueSize);
+  protected override readValue(payload: number, flags: number): Uint8Array {
+    const offsetOf = (cpu: number): number => payload + cpu * this.valueStride;
+    return readCpus(this.memory.bytes, this.cpus, offsetOf, flags);
   }
 
   protected override userUpdate(key: Uint8Array, value: Uint8Array, flags: number): number {
-    const element = this.#elementFor(key, 0, flags);
+    const element = this.#elementFor(key, 0, updateKind(flags));
     if (element < 0) return element;
-    for (let cpu = 0; cpu < this.host.cpuCount; cpu++) {
-      const at = cpu * this.valueStride;
-      this.copyValue(element + this.table.payloadOffset + at, value, at);
-    }
+    const payload = element + this.table.payloadOffset;
+    writeCpus(this.cpus, flags, (cpu, from) => {
+      this.copyValue(payload + cpu * this.valueStride, value, from);
+    });
     return 0;
-  }
-
-  protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    return nextTableKey(this.table, key);
-  }
-
-  override destroy(): void {
-    this.table.destroy();
   }
 
   /** The key's element, made with zeroed values if it is not there; or a negated errno. */

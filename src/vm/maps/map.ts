@@ -1,6 +1,19 @@
-import { BPF_EXIST, BPF_F_LOCK, BPF_F_RDONLY, BPF_F_WRONLY, BPF_NOEXIST } from '../../abi/bpf.ts';
+import {
+  BPF_EXIST,
+  BPF_F_ALL_CPUS,
+  BPF_F_CPU,
+  BPF_F_LOCK,
+  BPF_F_RDONLY,
+  BPF_F_WRONLY,
+  BPF_NOEXIST,
+} from '../../abi/bpf.ts';
 import { ERRNO } from '../../abi/errno.ts';
-import type { BackendMap, BackendProgram, StructOpsMember } from '../../backend/backend.ts';
+import type {
+  BackendMap,
+  BackendProgram,
+  MapBatch,
+  StructOpsMember,
+} from '../../backend/backend.ts';
 import { quoteName } from '../../errors/quote.ts';
 import { BpfError } from '../../errors.ts';
 import type { MapSpec } from '../../object/spec.ts';
@@ -8,7 +21,9 @@ import { checkResult, type ErrnoName, errnoError } from '../errno.ts';
 import { MemoryFault, windows } from '../machine.ts';
 import type { VmMemory } from '../memory.ts';
 import { alignUp } from '../ranges.ts';
+import { type BatchCall, type BatchRequest, batchByKeys, eachOfBatch, noBatch } from './batch.ts';
 import type { SpecialField } from './fields.ts';
+import type { CpuValues } from './percpu.ts';
 
 /** What maps need of the VM that they live in. */
 export interface MapHost {
@@ -133,22 +148,75 @@ export abstract class VmMap implements BackendMap {
 
   // User space.
 
-  lookup(key: Uint8Array): Uint8Array | undefined {
+  lookup(key: Uint8Array, flags = 0): Uint8Array | undefined {
     const operation = 'look up element';
     this.#checkReadable(operation);
+    this.#checkFlags(flags, BPF_F_LOCK | BPF_F_CPU, operation);
     this.#checkSize('key', key, this.keySize, operation);
-    return this.userLookup(key);
+    return this.userLookup(key, flags);
   }
 
   update(key: Uint8Array, value: Uint8Array, flags = 0): void {
     const operation = 'update element';
     this.#checkWritable(operation);
+    this.#checkFlags(flags, 0xffff_ffff, operation);
     this.#checkSize('key', key, this.keySize, operation);
-    this.#checkSize('value', value, this.userValueSize, operation);
-    if ((flags & BPF_F_LOCK) !== 0 && !this.hasSpinLock) {
-      throw this.error('EINVAL', operation, 'BPF_F_LOCK needs a struct bpf_spin_lock in the value');
-    }
+    this.#checkSize('value', value, this.#valueSizeFor(flags), operation);
     this.check(this.userUpdate(key, value, flags), operation);
+  }
+
+  lookupAndDelete(key: Uint8Array, flags = 0): Uint8Array | undefined {
+    const operation = 'take element';
+    this.#checkReadable(operation);
+    this.#checkWritable(operation);
+    this.#checkFlags(flags, BPF_F_LOCK, operation);
+    this.#checkSize('key', key, this.keySize, operation);
+    return this.userTake(key, flags);
+  }
+
+  contains(_value: Uint8Array): boolean {
+    this.requireOpen();
+    throw this.error('EINVAL', 'look up value', 'it is no Bloom filter');
+  }
+
+  lookupBatch(from: Uint8Array | undefined, count: number, flags = 0): MapBatch {
+    const operation = 'look up batch';
+    this.#checkReadable(operation);
+    this.#checkBatch('lookup', count, operation);
+    this.#checkFlags(flags, BPF_F_LOCK | BPF_F_CPU, operation);
+    return count === 0 ? noBatch(from) : this.userBatch({ from, count, flags, take: false });
+  }
+
+  lookupAndDeleteBatch(from: Uint8Array | undefined, count: number, flags = 0): MapBatch {
+    const operation = 'take batch';
+    this.#checkReadable(operation);
+    this.#checkWritable(operation);
+    this.#checkBatch('take', count, operation);
+    this.#checkFlags(flags, BPF_F_LOCK, operation);
+    return count === 0 ? noBatch(from) : this.userBatch({ from, count, flags, take: true });
+  }
+
+  updateBatch(keys: Uint8Array, values: Uint8Array, flags = 0): number {
+    const operation = 'update batch';
+    this.#checkWritable(operation);
+    const count = keys.length / this.keySize;
+    this.#checkBatch('update', count, operation);
+    this.#checkFlags(flags, BPF_F_LOCK | BPF_F_CPU | BPF_F_ALL_CPUS, operation);
+    const size = this.#valueSizeFor(flags);
+    this.#checkSize('values', values, count * size, operation);
+    return eachOfBatch(this, keys, (key, i) => {
+      this.update(key, values.subarray(i * size, (i + 1) * size), flags);
+    });
+  }
+
+  deleteBatch(keys: Uint8Array, flags = 0): number {
+    const operation = 'delete batch';
+    this.#checkWritable(operation);
+    this.#checkBatch('delete', keys.length / this.keySize, operation);
+    this.#checkFlags(flags, BPF_F_LOCK, operation);
+    return eachOfBatch(this, keys, (key) => {
+      if (!this.delete(key)) throw this.error('ENOENT', operation);
+    });
   }
 
   delete(key: Uint8Array): boolean {
@@ -325,12 +393,36 @@ export abstract class VmMap implements BackendMap {
 
   // For map types.
 
-  protected userLookup(key: Uint8Array): Uint8Array | undefined {
+  /** Batch calls that the type has (`map_lookup_batch` and its kin of `struct bpf_map_ops`). */
+  protected get batchCalls(): readonly BatchCall[] {
+    return [];
+  }
+
+  /** Elements for a batch, by keys: the next one starts behind the last key. */
+  protected userBatch(request: BatchRequest): MapBatch {
+    return batchByKeys(this, request);
+  }
+
+  protected userTake(_key: Uint8Array, _flags: number): Uint8Array | undefined {
+    throw this.error('ENOTSUPP', 'take element', 'only hash maps, queues and stacks can do this');
+  }
+
+  protected userLookup(key: Uint8Array, _flags: number): Uint8Array | undefined {
     const at = this.elementLookup(key, 0, 0);
     if (at === 0) return undefined;
+    return this.userValue(at);
+  }
+
+  /** A copy of a value without what the kernel owns. */
+  protected userValue(at: number): Uint8Array {
     const value = this.memory.bytes.slice(at, at + this.valueSize);
     for (const field of this.special) value.fill(0, field.offset, field.offset + field.size);
     return value;
+  }
+
+  /** Layout of the values of all CPUs. */
+  protected get cpus(): CpuValues {
+    return { cpuCount: this.host.cpuCount, size: this.valueSize, stride: this.valueStride };
   }
 
   protected userUpdate(key: Uint8Array, value: Uint8Array, flags: number): number {
@@ -403,6 +495,40 @@ export abstract class VmMap implements BackendMap {
       from = field.offset + field.size;
     }
     copyBytes(this.memory.bytes, to + from, value, at + from, this.valueSize - from);
+  }
+
+  /** `bpf_map_check_op_flags` of kernel/bpf/syscall.c. */
+  #checkFlags(flags: number, allowed: number, operation: string): void {
+    const low = flags % 2 ** 32;
+    if ((low & ~allowed) !== 0) throw this.error('EINVAL', operation, `flags ${flags}`);
+    if ((low & BPF_F_LOCK) !== 0 && !this.hasSpinLock) {
+      throw this.error('EINVAL', operation, 'BPF_F_LOCK needs a struct bpf_spin_lock in the value');
+    }
+    const cpu = Math.floor(flags / 2 ** 32);
+    const chosen = low & (BPF_F_CPU | BPF_F_ALL_CPUS);
+    if ((chosen & BPF_F_CPU) === 0 && cpu !== 0) {
+      throw this.error('EINVAL', operation, 'a CPU is named without BPF_F_CPU');
+    }
+    if (chosen === 0) return;
+    if (!this.isPercpu) throw this.error('EINVAL', operation, 'it has no values by CPU');
+    if (chosen === (BPF_F_CPU | BPF_F_ALL_CPUS)) {
+      throw this.error('EINVAL', operation, 'BPF_F_CPU and BPF_F_ALL_CPUS exclude each other');
+    }
+    if (cpu < this.host.cpuCount) return;
+    throw this.error('ERANGE', operation, `the VM has ${this.host.cpuCount} CPUs`);
+  }
+
+  /** Values of one CPU, or of all at once, are a single value. */
+  #valueSizeFor(flags: number): number {
+    return (flags & (BPF_F_CPU | BPF_F_ALL_CPUS)) === 0 ? this.userValueSize : this.valueSize;
+  }
+
+  #checkBatch(call: BatchCall, count: number, operation: string): void {
+    if (!this.batchCalls.includes(call)) {
+      throw this.error('ENOTSUPP', operation, 'the type has no such batches');
+    }
+    if (Number.isInteger(count) && count >= 0) return;
+    throw this.error('EINVAL', operation, `keys must be of ${this.keySize} bytes each`);
   }
 
   #checkSize(what: string, bytes: Uint8Array, size: number, operation: string): void {

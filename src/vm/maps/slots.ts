@@ -2,8 +2,8 @@ import { ERRNO } from '../../abi/errno.ts';
 import type { BackendMap, BackendProgram } from '../../backend/backend.ts';
 import { windows } from '../machine.ts';
 import { indexKey, keyIndex, nextIndexKey } from './array.ts';
-import { nextTableKey, tableFor } from './hash.ts';
-import type { HashTable } from './hash-table.ts';
+import type { BatchCall } from './batch.ts';
+import { TableMap } from './hash.ts';
 import {
   checkUpdateFlags,
   type HeldProgram,
@@ -159,6 +159,10 @@ export class ArrayOfMaps extends SlotArray<VmMap> {
     this.put(index, map, map.header, windows.main);
   }
 
+  protected override get batchCalls(): readonly BatchCall[] {
+    return ['lookup', 'update'];
+  }
+
   protected override userLookup(key: Uint8Array): Uint8Array | undefined {
     const map = this.held.get(keyIndex(key, 0, this.littleEndian));
     return map === undefined ? undefined : indexKey(map.id, this.littleEndian);
@@ -169,29 +173,18 @@ export class ArrayOfMaps extends SlotArray<VmMap> {
  * `BPF_MAP_TYPE_HASH_OF_MAPS`: the value in the table is the inner map's address.
  * Source of the rules: `htab_of_map_*` and `bpf_fd_htab_map_*` of kernel/bpf/hashtab.c.
  */
-export class HashOfMaps extends VmMap {
-  readonly table: HashTable;
+export class HashOfMaps extends TableMap {
   /** Owners of the inner maps, by element. */
   readonly #held = new Map<number, VmMap>();
 
   constructor(options: MapOptions) {
-    super(options);
-    this.table = tableFor(options, slotSize);
+    super(options, slotSize);
   }
 
   override elementLookup(key: Uint8Array, at: number, _cpu: number): number {
     const element = this.table.find(key, at);
     if (element === 0) return 0;
     return this.memory.words[(element + this.table.payloadOffset) >>> 2] as number;
-  }
-
-  override elementDelete(key: Uint8Array, at: number): number {
-    const element = this.table.find(key, at);
-    if (element === 0) return -ERRNO.ENOENT;
-    this.table.unlink(element);
-    this.table.drop(element);
-    this.#hold(element, undefined);
-    return 0;
   }
 
   override setMap(key: Uint8Array, inner: BackendMap): void {
@@ -210,21 +203,26 @@ export class HashOfMaps extends VmMap {
   override destroy(): void {
     for (const map of this.#held.values()) map.release();
     this.#held.clear();
-    this.table.destroy();
+    super.destroy();
   }
 
-  protected override userLookup(key: Uint8Array): Uint8Array | undefined {
-    const map = this.#held.get(this.table.find(key, 0));
-    return map === undefined ? undefined : indexKey(map.id, this.littleEndian);
+  protected override remove(element: number): void {
+    super.remove(element);
+    this.#hold(element, undefined);
+  }
+
+  protected override readValue(payload: number): Uint8Array {
+    const map = this.#held.get(payload - this.table.payloadOffset);
+    return indexKey(map?.id ?? 0, this.littleEndian);
+  }
+
+  protected override userTake(): Uint8Array | undefined {
+    throw this.error('ENOTSUPP', 'take element', 'a map of maps cannot do this');
   }
 
   protected override userUpdate(key: Uint8Array, _value: Uint8Array, flags: number): number {
     const checked = checkUpdateFlags(flags, this.table.find(key, 0) !== 0);
     return checked < 0 ? checked : -ERRNO.EBADF;
-  }
-
-  protected override userNextKey(key: Uint8Array | undefined): Uint8Array | undefined {
-    return nextTableKey(this.table, key);
   }
 
   #insert(key: Uint8Array): number {
