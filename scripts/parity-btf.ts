@@ -26,6 +26,7 @@ import {
   readBtf,
 } from '../test/parity/btf-dump.ts';
 import { compareData, compareTypes, missingHarness } from '../test/parity/btf-libbpf.ts';
+import { compareLive, missingKernel } from '../test/parity/btf-live.ts';
 import { minimalDifference, minimalObjects } from '../test/parity/btf-minimal.ts';
 import { randomBtf } from '../test/parity/btf-random.ts';
 import { compareSanitised, hasTypes, missingSanitiseHarness } from '../test/parity/btf-sanitise.ts';
@@ -315,6 +316,13 @@ function compareSanitising(objects: readonly string[], folder: string): void {
   }
 }
 
+/** What the running kernel holds, by the command line. */
+function compareRunning(): void {
+  const missing = missingKernel();
+  if (missing !== undefined) skip('live', missing);
+  else for (const { title, differences } of compareLive()) report(title, differences);
+}
+
 /** Generated types, dumped as C and compiled: a few hundred at a time. */
 function compareGenerated(): void {
   for (let i = 0; i < generatedCount; i++) {
@@ -350,6 +358,7 @@ function main(words: readonly string[]): void {
   if (isChosen('minimal')) {
     compareMinimal(kernels, noClang === undefined ? clang : undefined);
   }
+  if (isChosen('live')) compareRunning();
   if (isChosen('dedup')) compareDedups(kernels);
   if (isChosen('tools')) compareTools(kernels, noClang === undefined ? clang : undefined);
   if (isChosen('generated') && noClang === undefined) compareGenerated();

@@ -22,7 +22,7 @@ export class Words {
   /** Takes the next word, whatever it is; `what` says what is missing where there is none. */
   next(what: string): string {
     const word = this.#words[this.#at];
-    if (word === undefined) throw this.#refuse(`${what} is missing`);
+    if (word === undefined) throw this.refuse(`${what} is missing`);
     this.#at++;
     return word;
   }
@@ -39,7 +39,7 @@ export class Words {
   oneOf<K extends string>(keywords: readonly K[], what: string): K {
     const word = this.next(what);
     const found = keywords.find((keyword) => word !== '' && keyword.startsWith(word));
-    if (found === undefined) throw this.#refuse(`'${escapeName(word)}' is no ${what}`);
+    if (found === undefined) throw this.refuse(`'${escapeName(word)}' is no ${what}`);
     return found;
   }
 
@@ -47,17 +47,18 @@ export class Words {
   number(what: string): number {
     const word = this.next(what);
     const value = /^(0x[0-9a-f]+|\d+)$/i.test(word) ? Number(word) : Number.NaN;
-    if (!(value <= 0xffff_ffff)) throw this.#refuse(`'${escapeName(word)}' is no ${what}`);
+    if (!(value <= 0xffff_ffff)) throw this.refuse(`'${escapeName(word)}' is no ${what}`);
     return value;
   }
 
   /** Refuses words that are left over. */
   end(): void {
     const word = this.#words[this.#at];
-    if (word !== undefined) throw this.#refuse(`'${escapeName(word)}' was not expected`);
+    if (word !== undefined) throw this.refuse(`'${escapeName(word)}' was not expected`);
   }
 
-  #refuse(reason: string): UsageError {
+  /** The error for words that do not go together. */
+  refuse(reason: string): UsageError {
     return new UsageError(`${reason}; usage: ${this.#usage}`);
   }
 }

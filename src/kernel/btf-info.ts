@@ -4,8 +4,9 @@ import { type Btf, parseBtf } from '../btf/btf.ts';
 import { decodeText } from '../bytes/text.ts';
 import { BpfError } from '../errors.ts';
 import { Attr, readField, writeField } from './attr.ts';
-import { check } from './errno.ts';
+import { check, errnoError } from './errno.ts';
 import { kernelBtf } from './kernel-btf.ts';
+import { kernelIds, withKernelId } from './object-info.ts';
 import { allocate, type KernelCalls, type NativeBytes, systemCalls } from './sys.ts';
 
 /** A BTF that the kernel holds. */
@@ -24,26 +25,18 @@ const nameLength = 64;
 
 /** Every BTF that the kernel holds, by rising id (`BPF_BTF_GET_NEXT_ID`). */
 export function listKernelBtf(calls: KernelCalls = systemCalls()): readonly KernelBtfInfo[] {
-  const found: KernelBtfInfo[] = [];
-  for (let id = nextId(calls, 0); id !== undefined; id = nextId(calls, id)) {
-    const fd = calls.bpf(new Attr('BTF_GET_FD_BY_ID').set('btf_id', id));
-    if (fd === -ERRNO.ENOENT) continue; // gone since its id was read
-    check(fd, { operation: `open BTF ${id}`, call: 'BTF_GET_FD_BY_ID' });
-    try {
-      found.push(readInfo(calls, fd));
-    } finally {
-      calls.close(fd);
-    }
-  }
-  return found;
+  return kernelIds('btf', calls).flatMap((id) => {
+    const info = withKernelId('btf', id, calls, (fd) => readInfo(calls, fd));
+    return info === undefined ? [] : [info];
+  });
 }
 
-function nextId(calls: KernelCalls, after: number): number | undefined {
-  const attr = new Attr('BTF_GET_NEXT_ID').set('start_id', after);
-  const result = calls.bpf(attr);
-  if (result === -ERRNO.ENOENT) return undefined;
-  check(result, { operation: 'list BTF', call: 'BTF_GET_NEXT_ID' });
-  return attr.get('next_id');
+/** One BTF that the kernel holds; an `errno` error `ENOENT` where there is none with the id. */
+export function kernelBtfInfo(id: number, calls: KernelCalls = systemCalls()): KernelBtfInfo {
+  const info = withKernelId('btf', id, calls, (fd) => readInfo(calls, fd));
+  if (info !== undefined) return info;
+  const reason = 'the kernel holds no BTF with this id; tsbpf btf show lists them';
+  throw errnoError(ERRNO.ENOENT, { operation: `open BTF ${id}`, call: 'BTF_GET_FD_BY_ID', reason });
 }
 
 /**

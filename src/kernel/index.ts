@@ -3,8 +3,9 @@
  * Needs Linux, the optional package koffi, and the capabilities that bpf(2) asks for.
  */
 export { createKernelBackend, KernelBackend, type KernelBackendOptions } from './backend.ts';
-export { type KernelBtfInfo, kernelBtfById, listKernelBtf } from './btf-info.ts';
+export { type KernelBtfInfo, kernelBtfById, kernelBtfInfo, listKernelBtf } from './btf-info.ts';
 export { possibleCpuCount } from './cpus.ts';
+export { type Holder, holdersOf } from './holders.ts';
 export { KernelHost } from './host.ts';
 export {
   findKernelBtf,
@@ -16,6 +17,16 @@ export {
   kernelModuleNames,
 } from './kernel-btf.ts';
 export { KernelMap } from './map.ts';
+export {
+  findKernelMap,
+  findKernelProgram,
+  type KernelMapInfo,
+  type KernelProgramInfo,
+  type KernelSelector,
+  listKernelMaps,
+  listKernelPrograms,
+  type NumberedKind,
+} from './object-info.ts';
 export { KernelPins } from './pins.ts';
 export { type KernelSupport, kernelSupport } from './probe.ts';
 export { KernelProgram } from './program.ts';

@@ -1,5 +1,5 @@
 // Where the types of a kernel are looked for; in made-up roots, so it runs on any machine.
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -166,4 +166,33 @@ test('a module without its kernel says where that was looked for', (t) => {
   const { detail } = missing(t, () => kernelModuleBtf('zram', { root, release }));
   t.is(detail.tried.length, places.length);
   t.is(detail.module, undefined);
+});
+
+/** Another user's rights, for as long as `work` runs; undefined where they cannot be taken. */
+function withoutRights<T>(work: () => T): T | undefined {
+  if (process.getuid?.() !== 0) return work();
+  if (process.seteuid === undefined) return undefined;
+  process.seteuid(65_534);
+  try {
+    return work();
+  } finally {
+    process.seteuid(0);
+  }
+}
+
+test('a file that may not be read is told as such', (t) => {
+  const [first] = places as [string];
+  const root = rootWith(t, { [first]: typesNamed('secret') });
+  chmodSync(root, 0o755);
+  chmodSync(join(root, first), 0);
+  const found = withoutRights(() => missing(t, () => findKernelBtf({ root, release })));
+  if (found === undefined) {
+    t.pass('rights cannot be given up here');
+    return;
+  }
+  t.like(found.detail.tried[0], {
+    problem: 'no-permission',
+    reason: 'no permission to read it; try as root',
+  });
+  t.is(found.detail.tried[1]?.problem, 'missing');
 });

@@ -7,7 +7,7 @@ export function addBtf(program: Command, terminal: Terminal): Command {
   const btf = program.command('btf').description('dump and list types (BTF)');
   addGlobalOptions(btf.command('dump'))
     .description("print types, in bpftool's words and byte for byte as it prints them")
-    .argument('<words...>', 'file FILE | id ID, format raw | c [unsorted], root_id ID')
+    .argument('<words...>', dumpWords)
     .option('-B, --base-btf <file>', 'types that split BTF goes on')
     .addHelpText('after', dumpExamples)
     .action(async (words: readonly string[], options: { baseBtf?: string }, command: Command) => {
@@ -16,14 +16,25 @@ export function addBtf(program: Command, terminal: Terminal): Command {
     });
   addGlobalOptions(btf.command('show'))
     .alias('list')
-    .description('list the types that the running kernel holds')
-    .addHelpText('after', '\nExample:\n  $ sudo tsbpf btf show\n')
-    .action(async (_options: unknown, command: Command) => {
+    .description('list the types that the running kernel holds, and who uses them')
+    .argument('[words...]', 'id ID for one only')
+    .addHelpText('after', showExamples)
+    .action(async (words: readonly string[], _options: unknown, command: Command) => {
       const { btfShowCommand } = await import('../commands/btf-show.ts');
-      await btfShowCommand(await contextOf(command, terminal));
+      await btfShowCommand(words, await contextOf(command, terminal));
     });
   return btf;
 }
+
+const dumpWords =
+  'file FILE [file FILE]... | id ID | prog PROG | map MAP [key | value | kv | all], ' +
+  'format raw | c [unsorted], root_id ID';
+
+const showExamples = `
+Examples:
+  $ sudo tsbpf btf show
+  $ sudo tsbpf -p btf show id 1
+`;
 
 const dumpExamples = `
 Examples:
@@ -31,6 +42,8 @@ Examples:
   $ tsbpf btf dump file fixtures/v3/demo.o root_id 7
   $ tsbpf -j btf dump file fixtures/v3/demo.o
   $ tsbpf btf dump file /sys/kernel/btf/veth -B /sys/kernel/btf/vmlinux
+  $ sudo tsbpf btf dump map name counters value format c
+  $ sudo tsbpf btf dump prog id 42
 `;
 
 /** What bpftool lacks: `btf diff` and `btf find` */
