@@ -26,7 +26,7 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
   const status: ExitStatuses = { ...exitStatus };
   const program = createProgram(terminal, output, status);
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(inFull(program, argv), { from: 'user' });
     return status.ok;
   } catch (error) {
     if (error instanceof CommanderError) return reportUsage(error, output, terminal);
@@ -34,6 +34,22 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
     reportError(error, globalOptions(program), terminal);
     return error instanceof UsageError ? exitStatus.usage : status.failed;
   }
+}
+
+/**
+ * The command line with the names of commands in full: like bpftool's, they may be cut short
+ * (`b d f demo.o` for `btf dump file demo.o`); the first one that fits is meant.
+ */
+function inFull(program: Command, argv: readonly string[]): string[] {
+  let { commands } = program;
+  return argv.map((word) => {
+    if (word === '' || word.startsWith('-')) return word;
+    const isNamed = (each: Command): boolean =>
+      each.name() === word || each.aliases().includes(word);
+    const meant = commands.find(isNamed) ?? commands.find((each) => each.name().startsWith(word));
+    commands = meant?.commands ?? [];
+    return meant?.name() ?? word;
+  });
 }
 
 /** `-j` and `-p` by the words alone, for command lines that cannot be parsed. */

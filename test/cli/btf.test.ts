@@ -25,6 +25,16 @@ test('words may be abbreviated and come in any order', async (t) => {
   t.is((await tsbpf(...words)).out, expected);
 });
 
+test('names of commands may be cut short', async (t) => {
+  const expected = dumpRaw(btf);
+  t.is((await tsbpf('b', 'd', 'f', path)).out, expected);
+  t.is((await tsbpf('-d', 'bt', 'dum', 'file', path)).out, expected);
+  t.is((await tsbpf('ve')).out, (await tsbpf('version')).out);
+  const { status, err } = await tsbpf('btf', 'd2');
+  t.is(status, 2);
+  t.regex(err, /unknown command 'd2'/);
+});
+
 test('btf dump prints JSON in the raw format', async (t) => {
   const { out, status } = await tsbpf('-j', 'btf', 'dump', 'file', path);
   t.is(status, 0);

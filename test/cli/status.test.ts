@@ -24,7 +24,7 @@ for (const argv of good) {
 /** Status, words of the message, command line. */
 const bad: readonly (readonly [status: 1 | 2, words: RegExp, ...argv: string[]])[] = [
   [2, /unknown command 'inspet'\n\(Did you mean inspect\?\)/, 'inspet', counter],
-  [2, /unknown command 'imag'\n\(Did you mean image\?\)/, 'object', 'imag', counter],
+  [2, /unknown command 'imgae'\n\(Did you mean image\?\)/, 'object', 'imgae', counter],
   [2, /unknown option '--packt'\n\(Did you mean --packet\?\)/, 'run', counter, '--packt', '00'],
   [2, /missing required argument 'object'/, 'inspect'],
   [2, /too many arguments/, 'inspect', counter, counter],
