@@ -1,4 +1,5 @@
 import { btfGroup } from './btf-libbpf.ts';
+import { cliGroup } from './cli.ts';
 import type { Group } from './measure.ts';
 import { openGroup } from './open.ts';
 import { engineGroup } from './vm.ts';
@@ -12,4 +13,5 @@ export const groups: readonly Group[] = [
   engineGroup,
   vmKernelGroup,
   compileGroup,
+  cliGroup,
 ];

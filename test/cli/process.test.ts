@@ -6,7 +6,7 @@ import test from 'ava';
 import { projectRoot } from '../../scripts/paths.ts';
 import { objectPath } from './support.ts';
 
-const program = join(projectRoot, 'dist/bin/tsbpf.js');
+const program = join(projectRoot, 'dist/bundle/cli/tsbpf.js');
 
 function start(...argv: readonly string[]) {
   return spawnSync(process.execPath, [program, ...argv], { cwd: projectRoot, encoding: 'utf8' });

@@ -37,7 +37,7 @@ function run(program: string, args: readonly string[]): Output {
 const bpftool = (args: readonly string[]): Output =>
   run(join(dirname(authoritiesRoot), 'run'), ['bpftool', ...args]);
 const tsbpf = (args: readonly string[]): Output =>
-  run(process.execPath, [join(projectRoot, 'dist/bin/tsbpf.js'), ...args]);
+  run(process.execPath, [join(projectRoot, 'dist/bundle/cli/tsbpf.js'), ...args]);
 
 /** `btf show`, and `btf dump` by every way to name something, with objects loaded meanwhile. */
 export function compareLive(): readonly LiveComparison[] {
