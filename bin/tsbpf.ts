@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { main } from '../src/cli/main.ts';
+import { writeOutput } from '../src/cli/write-bytes.ts';
 
 const { stdout, stderr } = process;
 // `tsbpf … | head` closes our output early; that is no error of ours, and the status stays.
@@ -11,7 +12,7 @@ for (const stream of [stdout, stderr]) {
 }
 process.exitCode = await main(process.argv.slice(2), {
   out: (text) => void stdout.write(text),
-  outBytes: async (bytes) => (await import('../src/cli/write-bytes.ts')).writeOutput(bytes),
+  outBytes: async (bytes) => writeOutput(bytes),
   err: (text) => void stderr.write(text),
   color:
     stdout.isTTY === true &&

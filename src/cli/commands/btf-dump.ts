@@ -103,9 +103,11 @@ export async function btfDumpCommand(
     throw new UsageError('there is no JSON of types in C; leave out -j, or use format raw');
   }
   const baseBtf = base === undefined ? undefined : readBtfFile(base);
+  // Loaded while the types are read.
+  const dumping = dumperFor(request, output);
   const { btf, roots: ofMap } = await readSource(request.source, baseBtf);
   const roots = rootTypes(btf, [...ofMap, ...request.roots]);
-  await printBytes(terminal, await dumpBytes(btf, { ...request, roots }, output));
+  await printBytes(terminal, (await dumping)(btf, { unsorted: request.unsorted, roots }));
 }
 
 /** A root that is not there is found out before the first line is printed. */
@@ -114,16 +116,18 @@ function rootTypes(btf: Btf, roots: readonly number[]): readonly TypeId[] | unde
   return roots.map((root) => btf.type(root as TypeId).id);
 }
 
-/** What is to be printed; only the dump that makes it is loaded. */
-async function dumpBytes(
-  btf: Btf,
-  { format, ...options }: Pick<DumpRequest, 'format' | 'unsorted'> & DumpCOptions,
+type Dumper = (btf: Btf, options: DumpCOptions) => Uint8Array;
+
+/** Makes what is to be printed; only the dump that does so is loaded. */
+async function dumperFor(
+  { format }: DumpRequest,
   { json, pretty }: OutputOptions,
-): Promise<Uint8Array> {
-  if (format === 'c') return (await import('../../btf/dump/c.ts')).dumpCBytes(btf, options);
-  if (!json) return (await import('../../btf/dump/raw.ts')).dumpRawBytes(btf, options);
+): Promise<Dumper> {
+  if (format === 'c') return (await import('../../btf/dump/c.ts')).dumpCBytes;
+  if (!json) return (await import('../../btf/dump/raw.ts')).dumpRawBytes;
   const { dumpJsonBytes } = await import('../../btf/dump/json-text.ts');
-  return dumpJsonBytes(btf, { ...options, indent: pretty ? 4 : 0, lineEnd: true });
+  return (btf, options) =>
+    dumpJsonBytes(btf, { ...options, indent: pretty ? 4 : 0, lineEnd: true });
 }
 
 /** Types, and which of them the source itself asks for. */
