@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { BpfError } from '../errors.ts';
 import { addBtf, addBtfTools } from './grammar/btf.ts';
+import { addCompat } from './grammar/compat.ts';
 import { addExplain } from './grammar/explain.ts';
 import { addGen } from './grammar/gen.ts';
 import { addInspect } from './grammar/inspect.ts';
@@ -108,6 +109,7 @@ function createProgram(terminal: Terminal, output: OutputOptions, status: ExitSt
     .addHelpText('after', mainExamples);
   addInspect(program, terminal);
   addExplain(program, terminal);
+  addCompat(program, terminal, status);
   addRun(program, terminal);
   addObject(program, terminal);
   addBtfTools(addBtf(program, terminal), terminal, status);

@@ -3,10 +3,10 @@ import type { Backend, BackendMap, CreateMapOptions, MapDefinition } from '../ba
 import { requireMap } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
 import { BpfError } from '../errors.ts';
+import { type AttachBtf, findAttachTarget, needsAttachTarget } from '../object/attach-btf.ts';
 import type { ProgramImage } from '../object/image.ts';
 import type { MapSpec } from '../object/spec.ts';
 import { ArenaMemory } from './arena.ts';
-import { type AttachTarget, findAttachTarget, needsAttachTarget } from './attach-target.ts';
 import { BtfPool } from './btf-load.ts';
 import { possibleCpuCount } from './cpus.ts';
 import { check } from './errno.ts';
@@ -134,7 +134,7 @@ export class KernelBackend implements Backend {
     }
   }
 
-  #attachTarget(image: ProgramImage): AttachTarget | undefined {
+  #attachTarget(image: ProgramImage): AttachBtf | undefined {
     if (image.type === BPF_PROG_TYPE.EXT) {
       const reason = 'it replaces a function of another program, which must be named to load it';
       const { name } = image;

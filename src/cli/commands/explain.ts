@@ -1,3 +1,4 @@
+import { reachable } from '../../analysis/reach.ts';
 import type { Btf } from '../../btf/btf.ts';
 import { describe } from '../../errors.ts';
 import type { FunctionIndex, ObjectSpec } from '../../object/spec.ts';
@@ -16,7 +17,6 @@ import { chooseProgram, openObjectFile } from '../input.ts';
 import type { Json } from '../json.ts';
 import { renderExplain } from '../render/explain.ts';
 import { type CommandContext, printReport } from '../terminal.ts';
-import { reachable } from './inspect.ts';
 
 /** What `tsbpf explain` prints: each CO-RE relocation against target types. */
 export type ExplainReport = {

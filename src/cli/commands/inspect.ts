@@ -1,4 +1,9 @@
 import * as abi from '../../abi/bpf.ts';
+import { requirementsOf, usesOf } from '../../analysis/collect.ts';
+import { formatVersion, minimumKernel } from '../../analysis/kernels.ts';
+import { reachable, reachableFunctions } from '../../analysis/reach.ts';
+import type { InstructionGroup, Requirement } from '../../analysis/requirements.ts';
+import { stackUse } from '../../analysis/stack.ts';
 import { typeToString } from '../../btf/graph.ts';
 import type { TypeId } from '../../btf/types.ts';
 import type {
@@ -20,6 +25,9 @@ export type InspectReport = {
   readonly byte_order: 'little' | 'big';
   readonly license: string;
   readonly kernel_version: number | undefined;
+  /** Clang's -mcpu that the instructions need, and groups that came later. */
+  readonly instruction_set: string;
+  readonly minimum_kernel: InspectMinimum;
   readonly programs: readonly InspectProgram[];
   readonly subprograms: readonly InspectSubprogram[];
   readonly maps: readonly InspectMap[];
@@ -43,7 +51,24 @@ export type InspectProgram = {
   readonly subprograms: readonly string[];
   readonly maps: readonly string[];
   readonly helpers: readonly string[];
+  readonly kfuncs: readonly string[];
+  readonly stack: InspectStack;
   readonly core_relocations: number;
+};
+
+/** An estimate from the code alone. */
+export type InspectStack = {
+  /** Along the deepest chain of calls, in bytes as the verifier rounds them. */
+  readonly bytes: number | undefined;
+  readonly functions: readonly { readonly name: string; readonly bytes: number }[];
+};
+
+/** The oldest kernel that has what the object asks for, types and fields aside. */
+export type InspectMinimum = {
+  readonly version: string;
+  readonly because: readonly string[];
+  /** Needed, and not known since when it is there. */
+  readonly unknown: readonly string[];
 };
 
 export type InspectSubprogram = {
@@ -81,6 +106,7 @@ export type InspectVariable = {
 
 /** The report for one opened object. */
 export function inspectObject(spec: ObjectSpec, file: string): InspectReport {
+  const needs = requirementsOf(spec);
   const entries = new Set(spec.programs.map((program) => program.function));
   return {
     file,
@@ -88,6 +114,8 @@ export function inspectObject(spec: ObjectSpec, file: string): InspectReport {
     byte_order: spec.littleEndian ? 'little' : 'big',
     license: spec.license,
     kernel_version: spec.kernelVersion === 0 ? undefined : spec.kernelVersion,
+    instruction_set: instructionSet(needs),
+    minimum_kernel: minimumOf(spec, needs),
     programs: spec.programs.map((program) => inspectProgram(spec, program)),
     subprograms: spec.functions
       .filter((_, index) => !entries.has(index as FunctionIndex))
@@ -116,23 +144,68 @@ function inspectProgram(spec: ObjectSpec, program: ProgramSpec): InspectProgram 
     insns: functions.reduce((sum, fn) => sum + fn.insns.length, 0),
     subprograms: subprograms.map((fn) => fn.name),
     maps: [...new Set(functions.flatMap((fn) => mapsOf(spec, fn)))],
-    helpers: [...new Set(functions.flatMap(helpersOf))].sort((a, b) => a - b).map(helperName),
+    ...needsOf(spec, program),
     core_relocations: functions.reduce((sum, fn) => sum + fn.coreRelocations.length, 0),
   };
 }
 
-/** The function itself first, then what it calls or takes the address of, each once. */
-export function reachable(spec: ObjectSpec, entry: FunctionIndex): readonly FunctionSpec[] {
-  const found = new Set<FunctionIndex>([entry]);
-  // A set is walked in insertion order, and what is added while walking is walked too.
-  for (const index of found) {
-    for (const relocation of spec.functions[index]?.relocations ?? []) {
-      if (relocation.kind === 'call' || relocation.kind === 'function-address') {
-        found.add(relocation.target);
-      }
+function needsOf(spec: ObjectSpec, program: ProgramSpec) {
+  const { helpers, externs } = usesOf(spec, reachableFunctions(spec, program.function));
+  const used = [...externs.keys()].map((index) => spec.externs[index]);
+  const { deepest: bytes, functions } = stackUse(spec, program);
+  return {
+    helpers: [...helpers.keys()].sort((a, b) => a - b).map(helperName),
+    kfuncs: used.flatMap((each) => (each?.kind === 'kfunc' ? [each.name] : [])).sort(),
+    stack: { bytes, functions },
+  };
+}
+
+/** Groups of instructions that clang's levels stand for, the highest first. */
+const cpuLevels: readonly (readonly [InstructionGroup, string])[] = [
+  ['v4', 'v4'],
+  ['alu32', 'v3'],
+  ['fetching-atomics', 'v3'],
+  ['jump-less', 'v2'],
+];
+
+function instructionSet(needs: readonly Requirement[]): string {
+  const groups = needs.flatMap((need) => (need.kind === 'instructions' ? [need.group] : []));
+  const level = cpuLevels.find(([group]) => groups.includes(group))?.[1] ?? 'v1';
+  const extras = groups.filter((group) => cpuLevels.every(([each]) => each !== group));
+  return [level, ...extras].join(', ');
+}
+
+function minimumOf(spec: ObjectSpec, needs: readonly Requirement[]): InspectMinimum {
+  const { version, because, unknown } = minimumKernel(needs);
+  const words = (need: Requirement): string => needWords(spec, need);
+  return {
+    version: formatVersion(version),
+    because: because.map(words),
+    unknown: unknown.map(words),
+  };
+}
+
+/** What is needed, in a few words; names as the object has them. */
+function needWords(spec: ObjectSpec, need: Requirement): string {
+  switch (need.kind) {
+    case 'program-type': {
+      const attach = need.attachType === 0 ? '' : ` (${attachTypeName(need.attachType)})`;
+      return `${progTypeName(need.type)} programs${attach}`;
     }
+    case 'map-type':
+      return `${mapTypeName(need.type)} maps`;
+    case 'map-flag':
+      return `${mapFlags(need.flag).join(' ')} of map ${spec.maps[need.maps[0] ?? 0]?.name}`;
+    case 'helper':
+      return helperName(need.id);
+    case 'kfunc':
+    case 'ksym':
+      return need.name;
+    case 'instructions':
+      return `${need.group} instructions`;
+    case 'feature':
+      return `${need.feature} (${need.why})`;
   }
-  return [...found].map((index) => spec.functions[index] as FunctionSpec);
 }
 
 function mapsOf(spec: ObjectSpec, fn: FunctionSpec): readonly string[] {
@@ -141,17 +214,6 @@ function mapsOf(spec: ObjectSpec, fn: FunctionSpec): readonly string[] {
       ? [(spec.maps[relocation.map] as MapSpec).name]
       : [],
   );
-}
-
-/** Numbers of the helpers that a function calls: opcode 0x85 with source register 0. */
-function helpersOf(fn: FunctionSpec): readonly number[] {
-  const { insns } = fn;
-  const found = new Set<number>();
-  for (let i = 0; i < insns.length; i++) {
-    if (insns.isWide(i)) i++;
-    else if (insns.code[i] === 0x85 && insns.src[i] === 0) found.add(insns.imm[i] as number);
-  }
-  return [...found];
 }
 
 function inspectMap(spec: ObjectSpec, map: MapSpec): InspectMap {

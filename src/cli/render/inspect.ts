@@ -18,6 +18,7 @@ export function renderInspect(report: InspectReport, style: Style): string {
   const externRows = externs.map((e) => [escapeName(e.name), e.kind, e.weak ? 'weak' : '']);
   const lines = [
     head,
+    ...needs(report),
     ...['', style.bold(`programs (${programs.length})`)],
     ...programs.flatMap((program) => renderProgram(program, style)),
     ...renderTable('subprograms', subprogramRows, style),
@@ -26,6 +27,20 @@ export function renderInspect(report: InspectReport, style: Style): string {
     ...renderTable('externs', externRows, style),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Most things of a kind that are named. */
+const mostNamed = 4;
+
+/** What kernel and processor level the object needs. */
+function needs({ minimum_kernel: kernel, instruction_set: level }: InspectReport): string[] {
+  const named = (list: readonly string[]): string => {
+    const more = list.length > mostNamed ? `, and ${list.length - mostNamed} more` : '';
+    return `${list.slice(0, mostNamed).map(escapeName).join(', ')}${more}`;
+  };
+  const because = kernel.because.length === 0 ? '' : `, for ${named(kernel.because)}`;
+  const unknown = kernel.unknown.length === 0 ? [] : [`and a kernel with ${named(kernel.unknown)}`];
+  return [`needs Linux ${kernel.version}${because}; instructions ${level}`, ...unknown];
 }
 
 /** A blank line, the title with a count, the rows; nothing where there are none. */
@@ -58,6 +73,13 @@ function renderProgram(program: InspectProgram, style: Style): readonly string[]
   list('subprograms', program.subprograms);
   list('maps', program.maps);
   list('helpers', program.helpers);
+  list('kfuncs', program.kfuncs);
+  const { bytes, functions } = program.stack;
+  const frames = functions.map((fn) => fn.bytes).join('+');
+  const stack = bytes === undefined ? 'calls go round' : `about ${bytes} bytes (${frames})`;
+  if (bytes === undefined || functions.some((fn) => fn.bytes > 0)) {
+    lines.push(`      stack: ${stack}`);
+  }
   return lines;
 }
 

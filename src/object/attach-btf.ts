@@ -1,9 +1,7 @@
 import { BPF_ATTACH_TYPE, BPF_PROG_TYPE } from '../abi/bpf.ts';
-import type { ModuleTypes } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
 import { BTF_KIND, type BtfKind, type TypeId } from '../btf/types.ts';
 import { BpfError } from '../errors.ts';
-import type { ProgramImage } from '../object/image.ts';
 
 /** How the kernel names what a kind of program attaches to. */
 interface TargetRule {
@@ -37,11 +35,19 @@ const multiple: ReadonlySet<number> = new Set([
 /** The types to look in: the kernel's own, and those of its modules when first asked for. */
 export interface AttachTypes {
   readonly kernel: Btf;
-  modules(): readonly ModuleTypes[];
+  modules(): readonly { readonly name: string; readonly btf: Btf }[];
+}
+
+/** A program that attaches to something with a type; images and specs are. */
+export interface Attaching {
+  readonly name: string;
+  readonly section: string;
+  readonly attachType: number;
+  readonly attachTarget: string | undefined;
 }
 
 /** What a program attaches to. */
-export interface AttachTarget {
+export interface AttachBtf {
   /** The `attach_btf_id` that the verifier checks its arguments by. */
   readonly id: TypeId;
   /** Module whose types the id is in; undefined for the kernel itself. */
@@ -52,9 +58,9 @@ export interface AttachTarget {
  * What a program attaches to, in the running kernel or one of its modules; a target
  * `MODULE:NAME` is looked for in that module only (libbpf's `find_kernel_btf_id`).
  */
-export function findAttachTarget(image: ProgramImage, types: AttachTypes): AttachTarget {
-  const { name: program, section, attachTarget } = image;
-  const rule = rules.get(image.attachType) ?? functionRule;
+export function findAttachTarget(attaching: Attaching, types: AttachTypes): AttachBtf {
+  const { name: program, section, attachTarget, attachType } = attaching;
+  const rule = rules.get(attachType) ?? functionRule;
   if (attachTarget === undefined || attachTarget === '') {
     throw new BpfError({
       ...{ code: 'attach-target-missing', program, section },
@@ -79,7 +85,7 @@ function findInModules(
   place: string | undefined,
   wanted: string,
   kind: BtfKind,
-): AttachTarget | undefined {
+): AttachBtf | undefined {
   for (const { name, btf } of types.modules()) {
     if (place !== undefined && place !== name) continue;
     const id = btf.findAll(wanted, kind).find((each) => each >= btf.firstId);
