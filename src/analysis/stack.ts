@@ -1,9 +1,11 @@
+import { BPF_FUNC } from '../abi/bpf.ts';
 import { CLASS } from '../asm/opcodes.ts';
 import type { FunctionIndex, FunctionSpec, ObjectSpec, ProgramSpec } from '../object/spec.ts';
+import { helperAt, instructionsOf } from './instructions.ts';
 
 /** Stack that a program uses, in bytes. */
 export interface StackUse {
-  /** The deepest place below the frame pointer that each function names, as it is reached. */
+  /** Of each function, as it is reached: a multiple of 8. */
   readonly functions: readonly { readonly name: string; readonly bytes: number }[];
   /**
    * What the verifier counts along the deepest chain of calls, each frame rounded up as it
@@ -57,8 +59,20 @@ export function stackUse(spec: ObjectSpec, program: ProgramSpec): StackUse {
   return { functions, deepest };
 }
 
+/** Registers that the verifier saves around a call of `bpf_loop` that it puts in line. */
+const inlinedLoop = 24;
+
+/** Stack of one function: in whole words of 8 bytes, with what inlining adds. */
+function frameSize(fn: FunctionSpec): number {
+  const { insns } = fn;
+  const loops = Array.from(instructionsOf(insns)).some(
+    (at) => helperAt(insns, at) === BPF_FUNC.loop,
+  );
+  return Math.ceil(deepestPlace(fn) / 8) * 8 + (loops ? inlinedLoop : 0);
+}
+
 /** The deepest place below the frame pointer that a function names. */
-function frameSize({ insns }: FunctionSpec): number {
+function deepestPlace({ insns }: FunctionSpec): number {
   // Where each register points below the frame pointer; forgotten where ways may meet.
   const places = new Map<number, number>([[framePointer, 0]]);
   let deepest = 0;

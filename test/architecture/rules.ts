@@ -40,7 +40,10 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Of another room, all that these rooms may see: backends know specs and images, no parser. */
+/**
+ * Of another room, all that these rooms may see: backends know specs and images, and how attach
+ * targets are looked for in types, no parser.
+ */
 export const narrowed: readonly {
   readonly from: readonly string[];
   readonly room: string;
@@ -49,7 +52,7 @@ export const narrowed: readonly {
   {
     from: ['backend', 'vm', 'kernel'],
     room: 'object',
-    files: ['object/spec.ts', 'object/image.ts'],
+    files: ['object/spec.ts', 'object/image.ts', 'object/attach-btf.ts'],
   },
 ];
 

@@ -54,7 +54,12 @@ test('the version is answered without loading what other commands need', (t) => 
     const text = readFileSync(join(projectRoot, file), 'utf8');
     return [...text.matchAll(/^import (?!type ).* from '(.*)'/gm)].map(([, from]) => from);
   });
-  t.deepEqual(loaded, ['../src/cli/main.ts', './version.ts', 'node:fs']);
+  t.deepEqual(loaded, [
+    '../src/cli/main.ts',
+    '../src/cli/write-bytes.ts',
+    './version.ts',
+    'node:fs',
+  ]);
 });
 
 test('--debug logs JSON lines to standard error and leaves the output alone', (t) => {

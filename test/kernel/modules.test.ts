@@ -9,10 +9,10 @@ import { type Btf, parseBtf } from '../../src/btf/btf.ts';
 import { BtfBuilder } from '../../src/btf/encode.ts';
 import type { TypeId } from '../../src/btf/types.ts';
 import { BpfError } from '../../src/errors.ts';
-import { findAttachTarget } from '../../src/object/attach-btf.ts';
 import { ModuleBtfs } from '../../src/kernel/module-btf.ts';
 import { loadProgram } from '../../src/kernel/program-load.ts';
 import { type BpfCall, type KernelCalls, memoryAt } from '../../src/kernel/sys.ts';
+import { findAttachTarget } from '../../src/object/attach-btf.ts';
 import { imageOf, kernelTest } from '../support/kernel.ts';
 
 function vmlinux(): Btf {
