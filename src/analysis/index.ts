@@ -10,6 +10,14 @@ export {
   type ProgramCompat,
 } from './compat.ts';
 export {
+  type ExplainedExtern,
+  type ExplainedMember,
+  type ExplainedObject,
+  type ExplainedStruct,
+  type ExplainedTarget,
+  explainNeeds,
+} from './explain.ts';
+export {
   compareVersions,
   formatVersion,
   type KernelVersion,

@@ -1,7 +1,9 @@
+import { type ExplainedStruct, explainNeeds } from '../../analysis/explain.ts';
 import { reachable } from '../../analysis/reach.ts';
+import type { NeedPlace } from '../../analysis/requirements.ts';
 import type { Btf } from '../../btf/btf.ts';
 import { describe } from '../../errors.ts';
-import type { FunctionIndex, ObjectSpec } from '../../object/spec.ts';
+import type { FunctionIndex, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
 import {
   accessPath,
   type CoreCandidateResult,
@@ -18,12 +20,59 @@ import type { Json } from '../json.ts';
 import { renderExplain } from '../render/explain.ts';
 import { type CommandContext, printReport } from '../terminal.ts';
 
-/** What `tsbpf explain` prints: each CO-RE relocation against target types. */
+/** What `tsbpf explain` prints: each CO-RE relocation, extern and target against target types. */
 export type ExplainReport = {
   readonly file: string;
   readonly target_btf: string;
   readonly relocations: readonly ExplainRelocation[];
   readonly summary: { readonly [verdict in CorePlan['verdict']]: number };
+  readonly externs: readonly ExplainExtern[];
+  readonly attach_targets: readonly ExplainTarget[];
+  readonly struct_ops: readonly ExplainStruct[];
+};
+
+export type ExplainExtern = {
+  readonly name: string;
+  readonly kind: string;
+  readonly weak: boolean;
+  readonly verdict: string;
+  readonly where: string | undefined;
+  /** In C: as the object declares it, and as the target has it. */
+  readonly declared: string | undefined;
+  readonly actual: string | undefined;
+  readonly reason: string | undefined;
+  readonly similar: readonly string[];
+  readonly places: readonly ExplainPlace[];
+};
+
+export type ExplainPlace = {
+  readonly function: string;
+  readonly insn: number;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+  readonly text: string | undefined;
+};
+
+export type ExplainTarget = {
+  readonly program: string;
+  readonly section: string;
+  readonly found: boolean;
+  readonly where: string | undefined;
+  readonly actual: string | undefined;
+  readonly reason: string | undefined;
+};
+
+export type ExplainStruct = {
+  readonly map: string;
+  readonly struct: string;
+  readonly reason: string | undefined;
+  readonly members: readonly {
+    readonly name: string;
+    readonly program: string | undefined;
+    readonly offset: number;
+    readonly size: number;
+    readonly target: { readonly offset: number; readonly size: number } | undefined;
+  }[];
 };
 
 export type ExplainRelocation = {
@@ -70,10 +119,9 @@ export function explainObject(
   programName?: string,
 ): ExplainReport {
   const { btf } = spec;
+  const program = programName === undefined ? undefined : chooseProgram(spec, programName);
   const functions =
-    programName === undefined
-      ? spec.functions
-      : reachable(spec, chooseProgram(spec, programName).function as FunctionIndex);
+    program === undefined ? spec.functions : reachable(spec, program.function as FunctionIndex);
   const plans =
     btf === undefined ? [] : planCore({ local: btf, targets: [target], functions, explain: true });
   const count = (verdict: CorePlan['verdict']) =>
@@ -88,7 +136,36 @@ export function explainObject(
       poison: count('poison'),
       fail: count('fail'),
     },
+    ...explainRest(spec, target, program),
   };
+}
+
+/** Externs, attach targets and structs of callbacks; with a program what is its own. */
+function explainRest(
+  spec: ObjectSpec,
+  target: Btf,
+  program: ProgramSpec | undefined,
+): Pick<ExplainReport, 'externs' | 'attach_targets' | 'struct_ops'> {
+  const programs = program === undefined ? spec.programs : [program];
+  const needs = explainNeeds({ ...spec, programs }, { name: target.name, btf: target });
+  const isOwn = (places: readonly NeedPlace[]): boolean =>
+    program === undefined || places.length > 0;
+  return {
+    externs: needs.externs
+      .filter(({ places }) => isOwn(places))
+      .map((each) => ({ ...each, places: each.places.map(explainPlace) })),
+    attach_targets: needs.targets.map((each) => ({ ...each })),
+    struct_ops: program === undefined ? needs.structs.map(explainStruct) : [],
+  };
+}
+
+function explainPlace({ functionName, insn, source }: NeedPlace): ExplainPlace {
+  const { file, line, text } = source ?? {};
+  return { function: functionName, insn, file, line, text };
+}
+
+function explainStruct(struct: ExplainedStruct): ExplainStruct {
+  return { ...struct, members: struct.members.map((member) => ({ ...member })) };
 }
 
 function explainPlan(plan: CorePlan): ExplainRelocation {
@@ -138,13 +215,22 @@ function layoutJson(layout: CoreLayout | undefined): Json | undefined {
   return { type, offset: byteOffset, size: byteSize, ...bits };
 }
 
-/** `tsbpf explain OBJ [--btf FILE] [--program NAME]`. */
+/** `tsbpf explain OBJ [--btf FILE…] [--program NAME]`: a report, or one for each file of types. */
 export async function explainCommand(
   file: string,
-  options: { readonly btf?: string; readonly program?: string },
+  options: { readonly btf?: readonly string[]; readonly program?: string },
   context: CommandContext,
 ): Promise<void> {
   const spec = openObjectFile(file, context.log);
-  const target = await chooseBtf(options.btf);
-  printReport(context, explainObject(spec, file, target, options.program), renderExplain);
+  const reports: ExplainReport[] = [];
+  for (const source of options.btf ?? [undefined]) {
+    reports.push(explainObject(spec, file, await chooseBtf(source), options.program));
+  }
+  const [only] = reports;
+  if (only !== undefined && reports.length === 1) printReport(context, only, renderExplain);
+  else {
+    printReport(context, reports, (all, style) =>
+      all.map((report) => renderExplain(report, style)).join('\n'),
+    );
+  }
 }
