@@ -13,6 +13,10 @@ export async function main(argv: readonly string[], terminal: Terminal): Promise
     terminal.out(versionText(version));
     return 0;
   }
+  if (argv[0] === 'vm' && argv[1] === 'exec') {
+    const { vmExec } = await import('./commands/vm-exec.ts');
+    return vmExec(argv.slice(2), terminal);
+  }
   const { runCommandLine } = await import('./program.ts');
   return runCommandLine(argv, terminal);
 }

@@ -6,6 +6,7 @@ import { addExplain } from './grammar/explain.ts';
 import { addGen } from './grammar/gen.ts';
 import { addInspect } from './grammar/inspect.ts';
 import { addObject } from './grammar/object.ts';
+import { addProg } from './grammar/prog.ts';
 import { addRun } from './grammar/run.ts';
 import {
   addGlobalOptions,
@@ -13,6 +14,7 @@ import {
   type GlobalOptions,
   globalOptions,
 } from './grammar/shared.ts';
+import { addVm } from './grammar/vm.ts';
 import { toJson } from './json.ts';
 import type { OutputOptions, Terminal } from './terminal.ts';
 import { UsageError } from './usage.ts';
@@ -113,7 +115,9 @@ function createProgram(terminal: Terminal, output: OutputOptions, status: ExitSt
   addRun(program, terminal);
   addObject(program, terminal);
   addBtfTools(addBtf(program, terminal), terminal, status);
+  addProg(program, terminal);
   addGen(program, terminal);
+  addVm(program);
   program
     .command('version')
     .description('print the version')

@@ -2,6 +2,7 @@ export { builtinBtf } from './builtin.ts';
 export type { ClockOptions, VmClock } from './clock.ts';
 export type { NetworkInterface, Redirect } from './contexts/fields.ts';
 export { describeLowered } from './engine/describe.ts';
+export { type ExecuteOptions, executeBytes } from './exec.ts';
 export { VmHost, type VmHostOptions } from './host.ts';
 export { type EngineChoice, moduleBytes } from './jit/jit.ts';
 export { ArrayMap, PercpuArrayMap } from './maps/array.ts';
@@ -19,7 +20,7 @@ export {
   type ObjectValue,
 } from './objects.ts';
 export { VmPins } from './pins.ts';
-export type { VmProgram } from './program.ts';
+export { VmProgram } from './program.ts';
 export type { CurrentTask, TaskDescription } from './task.ts';
 export type { VmTestRunInput, VmTestRunResult } from './test-run.ts';
 export type { TraceEntry, TraceLog } from './trace-log.ts';

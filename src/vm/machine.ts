@@ -58,6 +58,8 @@ export interface RunContext {
   /** Address in r1 at entry. */
   readonly addressLow: number;
   readonly addressHigh: number;
+  /** Number in r2 at entry; 0 if left out. */
+  readonly second?: number | undefined;
   /**
    * Access to the context window (`windows.context`), where fields are converted as Linux
    * converts them (a 4-byte load of `xdp_md.data` yields a 64-bit pointer). `offset` is

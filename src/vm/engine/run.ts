@@ -113,6 +113,7 @@ export class InterpreterRun implements Run {
     regs.fill(0n, 0, 10);
     half[2] = this.context.addressLow;
     half[3] = this.context.addressHigh;
+    if (this.context.second !== undefined) regs[2] = BigInt(this.context.second);
     this.#execute(0);
     this.leave();
   }
