@@ -1,6 +1,6 @@
 import type { Backend } from '../backend/backend.ts';
 import type { Btf } from '../btf/btf.ts';
-import type { EngineChoice } from '../vm/index.ts';
+import type { EngineChoice, Vm } from '../vm/index.ts';
 import { readBtfFile } from './input.ts';
 
 /** A backend for one command, and what the command may ask of it. */
@@ -8,6 +8,8 @@ export interface OpenedBackend extends Disposable {
   readonly backend: Backend;
   /** What programs printed; nothing for the kernel, whose trace pipe is not ours to read. */
   readonly trace: () => readonly string[];
+  /** Set where programs can be observed while they run: in the VM. */
+  readonly vm: Vm | undefined;
 }
 
 /**
@@ -22,11 +24,11 @@ export async function openBackend(
   if (name === 'kernel') {
     const { createKernelBackend } = await import('../kernel/index.ts');
     const backend = createKernelBackend();
-    return { backend, trace: () => [], [Symbol.dispose]: () => backend.close() };
+    return { backend, trace: () => [], vm: undefined, [Symbol.dispose]: () => backend.close() };
   }
   const { createVm } = await import('../vm/index.ts');
   const vm = createVm({ targetBtf: btf, engine });
-  return { backend: vm, trace: () => vm.trace, [Symbol.dispose]: () => vm.close() };
+  return { backend: vm, trace: () => vm.trace, vm, [Symbol.dispose]: () => vm.close() };
 }
 
 /**

@@ -19,6 +19,17 @@ export {
   type ObjectMembers,
   type ObjectValue,
 } from './objects.ts';
+export {
+  type BranchCoverage,
+  Coverage,
+  type FileCoverage,
+  type FunctionCoverage,
+  type IstanbulFile,
+  type LineCoverage,
+} from './observe/coverage.ts';
+export { type Observer, onInstruction, type Step } from './observe/observer.ts';
+export { type LineProfile, Profile, type ProfileReport } from './observe/profile.ts';
+export { formatTrace, Trace, type TraceEvent, type TraceLevel } from './observe/trace.ts';
 export { VmPins } from './pins.ts';
 export { VmProgram } from './program.ts';
 export type { CurrentTask, TaskDescription } from './task.ts';

@@ -5,8 +5,9 @@ import type { ProgramImage } from '../object/image.ts';
 import { releaseProgram, runProgram } from './engine/engine.ts';
 import type { LoweredProgram } from './engine/program.ts';
 import { errnoError } from './errno.ts';
-import type { Cpu } from './machine.ts';
+import type { Cpu, RunContext } from './machine.ts';
 import type { HeldProgram, TailCallKind, VmMap } from './maps/map.ts';
+import { hookFor, type Observer } from './observe/observer.ts';
 import {
   prepareRun,
   type TestRunHost,
@@ -18,6 +19,7 @@ import {
 export interface ProgramHost extends TestRunHost {
   readonly cpus: readonly Cpu[];
   readonly instructionBudget: number | undefined;
+  readonly observers: readonly Observer[];
   dropProgram(program: VmProgram): void;
 }
 
@@ -66,15 +68,35 @@ export class VmProgram implements BackendProgram, HeldProgram {
     const run = prepareRun(this.#host, this.image, input);
     try {
       const repeat = Math.max(1, Math.floor(input.repeat ?? 1));
+      const { observers } = this.#host;
       const start = performance.now();
-      for (let i = 0; i < repeat; i++) {
-        runProgram(this.lowered, cpu, run.context, { budget: this.#host.instructionBudget });
+      if (observers.length > 0) this.#runObserved(cpu, run.context, repeat, observers);
+      else {
+        for (let i = 0; i < repeat; i++) {
+          runProgram(this.lowered, cpu, run.context, { budget: this.#host.instructionBudget });
+        }
       }
       const duration = Math.round(((performance.now() - start) * 1e6) / repeat);
       const { data, context, redirect } = run.finish();
       return { returnValue: (cpu.half[0] as number) >>> 0, data, context, redirect, duration };
     } finally {
       run.free();
+    }
+  }
+
+  #runObserved(
+    cpu: Cpu,
+    context: RunContext,
+    repeat: number,
+    observers: readonly Observer[],
+  ): void {
+    const options = { budget: this.#host.instructionBudget, hook: hookFor(observers) };
+    for (let i = 0; i < repeat; i++) {
+      try {
+        runProgram(this.lowered, cpu, context, options);
+      } finally {
+        for (const observer of observers) observer.onEnd?.();
+      }
     }
   }
 

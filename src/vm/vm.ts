@@ -38,6 +38,7 @@ import { RingBufferMap } from './maps/ring-buffer.ts';
 import { ProgArrayMap } from './maps/slots.ts';
 import { engineArea, type MemoryStats, VmMemory } from './memory.ts';
 import { KernelObjects } from './objects.ts';
+import type { Observer } from './observe/observer.ts';
 import { VmPins } from './pins.ts';
 import { type ProgramHost, tailCallKind, VmProgram } from './program.ts';
 import { VmRandom } from './random.ts';
@@ -107,6 +108,7 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
   #nextMapId = 1;
   #nextProgramId = 1;
   #closed = false;
+  #observers: readonly Observer[] = [];
 
   /** Use {@link createVm}. */
   constructor(options: VmOptions = {}) {
@@ -151,6 +153,24 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
   /** What programs printed with `bpf_printk`, one text for each call. */
   get trace(): readonly string[] {
     return this.log.entries.map((entry) => entry.text);
+  }
+
+  /**
+   * Lets an observer see every run from now on, until what is given back is disposed of.
+   * Observed programs run in the interpreter.
+   */
+  observe(observer: Observer): Disposable {
+    this.#observers = [...this.#observers, observer];
+    return {
+      [Symbol.dispose]: () => {
+        this.#observers = this.#observers.filter((each) => each !== observer);
+      },
+    };
+  }
+
+  /** Those that see the next run. */
+  get observers(): readonly Observer[] {
+    return this.#observers;
   }
 
   /** Memory in use. */

@@ -8,6 +8,7 @@ import { toHex } from '../../bytes/hex.ts';
 import { quoteName } from '../../errors/quote.ts';
 import { BpfError } from '../../errors.ts';
 import { loadObject } from '../../loader/load.ts';
+import type { LoadedObject } from '../../loader/loaded.ts';
 import type { FunctionIndex, MapSpec, ObjectSpec, ProgramSpec } from '../../object/spec.ts';
 import type { EngineChoice } from '../../vm/index.ts';
 import { openBackend, readTypes } from '../backends.ts';
@@ -17,6 +18,7 @@ import { actionName, mapTypeName, progTypeName } from '../names.ts';
 import { renderRun } from '../render/run.ts';
 import { type CommandContext, printReport } from '../terminal.ts';
 import { UsageError } from '../usage.ts';
+import { type ObserveOptions, observe } from './observe.ts';
 
 /** What `tsbpf run` prints: what a program returned and what it left behind. */
 export type RunReport = {
@@ -69,6 +71,8 @@ export type RunOptions = {
   readonly event: string | undefined;
   /** What the program printed, for backends that keep it. */
   readonly trace: () => readonly string[];
+  /** Told what was loaded, before it runs. */
+  readonly loaded?: ((object: LoadedObject) => void) | undefined;
 };
 
 /** Programs whose test run wants a packet (`bpf_prog_test_run_xdp`, `bpf_prog_test_run_skb`). */
@@ -111,6 +115,7 @@ export function runObject(
     autoload: (each) => each === program || (each.autoload && inMaps.has(each.function)),
   });
   const { data, context, repeat } = options;
+  options.loaded?.(object);
   const result = object.program(program.name).testRun({ data, context, repeat });
   const contents = new Contents(spec.btf, options.event);
   return {
@@ -253,7 +258,7 @@ export type RunArguments = {
   readonly btf?: string;
   readonly backend: 'vm' | 'kernel';
   readonly engine?: EngineChoice;
-};
+} & ObserveOptions;
 
 /** `tsbpf run OBJ [--program NAME] [--packet FILE|HEX] …`. */
 export async function runCommand(
@@ -271,7 +276,11 @@ export async function runCommand(
   using opened = await openBackend(args.backend, targetBtf, args.engine);
   const { backend, trace } = opened;
   const { program, event } = args;
-  const options = { program, data, context: ctx, repeat, targetBtf, event, trace };
+  const observation = await observe(opened.vm, args, context.terminal);
+  const loaded = observation?.loaded;
+  const options = { program, data, context: ctx, repeat, targetBtf, event, trace, loaded };
   context.log.debug({ backend: backend.name, cpus: backend.cpuCount }, 'opened backend');
-  printReport(context, runObject(spec, file, backend, options), renderRun);
+  const report = runObject(spec, file, backend, options);
+  observation?.finish();
+  printReport(context, report, renderRun);
 }

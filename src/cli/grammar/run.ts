@@ -24,6 +24,9 @@ export function addRun(program: Command, terminal: Terminal): void {
         'auto',
       ]),
     )
+    .option('--coverage <file>', 'write coverage: lcov, or the JSON of istanbul for a .json file')
+    .option('--profile [file]', 'instructions by function and line, to a file or standard error')
+    .option('--trace [level]', 'what runs, to standard error: insn, line (default) or helper')
     .addHelpText('after', runExamples)
     .action(async (file: string, options: RunArguments, command: Command) => {
       const { runCommand } = await import('../commands/run.ts');
@@ -35,5 +38,6 @@ const runExamples = `
 Examples:
   $ tsbpf run fixtures/v3/xdp_counter.o --packet packet.bin
   $ tsbpf run fixtures/v3/xdp_counter.o --packet 'ffffffffffff 020000000001 0806' --repeat 3
+  $ tsbpf run fixtures/v3/xdp_counter.o --packet packet.bin --coverage lcov.info --profile
   $ sudo tsbpf run fixtures/v3/xdp_counter.o --packet packet.bin --backend kernel
 `;
