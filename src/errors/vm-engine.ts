@@ -23,6 +23,7 @@ export type TrapReason =
   | 'stack'
   | 'poisoned'
   | 'missing-function'
+  | 'jump-target'
   | 'function-address'
   | 'no-packet';
 
@@ -115,6 +116,7 @@ const reasons: { readonly [R in TrapReason]: string } = {
   stack: 'the stack of this CPU is used up by runs inside of runs',
   poisoned: 'the instruction was made unusable by a relocation that found nothing',
   'missing-function': 'the called function is not in this VM',
+  'jump-target': 'an indirect jump to what is in none of the jump tables of the function',
   'function-address': 'the address called is no function of a loaded program',
   'no-packet': 'a legacy packet load in a program that has no packet',
 };

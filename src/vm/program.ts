@@ -30,6 +30,8 @@ export interface ProgramParts {
   readonly lowered: LoweredProgram;
   /** Maps that it refers to; it keeps them alive. */
   readonly maps: readonly VmMap[];
+  /** Memory that goes with it. */
+  readonly memory: readonly number[];
 }
 
 /** A program loaded into a VM. */
@@ -41,6 +43,7 @@ export class VmProgram implements BackendProgram, HeldProgram {
   readonly lowered: LoweredProgram;
   readonly #host: ProgramHost;
   readonly #maps: readonly VmMap[];
+  readonly #memory: readonly number[];
   #closed = false;
   #references = 1;
 
@@ -52,6 +55,7 @@ export class VmProgram implements BackendProgram, HeldProgram {
     this.name = parts.image.name;
     this.type = parts.image.type;
     this.#maps = parts.maps;
+    this.#memory = parts.memory;
   }
 
   get tailCallKind(): TailCallKind {
@@ -109,6 +113,7 @@ export class VmProgram implements BackendProgram, HeldProgram {
     if (this.#references > 0) return;
     releaseProgram(this.lowered);
     this.#host.dropProgram(this);
+    for (const offset of this.#memory) this.#host.memory.free(offset);
     for (const map of this.#maps) map.release();
   }
 

@@ -16,6 +16,8 @@ import type { NetworkInterface } from './contexts/fields.ts';
 import { createCpu } from './cpu.ts';
 import { CodeSpace } from './engine/code-space.ts';
 import { prepareProgram, releaseProgram } from './engine/engine.ts';
+import { entryOf, entrySize, isJumpTable, type JumpTableSlot } from './engine/jump-tables.ts';
+import type { LoweredProgram } from './engine/program.ts';
 import { errnoError } from './errno.ts';
 import type { HelperMachine } from './helpers/machine.ts';
 import { createHelpers, helperName } from './helpers/table.ts';
@@ -196,17 +198,22 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
     this.#checkOpen();
     checkSlots(image);
     const used = usedMaps(image, maps);
-    const environment = this.#environment(maps);
-    const lowered = prepareProgram(image, environment, { probeLoads: holdsBtfPointers(image) });
+    const tables = this.#placeTables(image);
+    const environment = this.#environment(maps, tables);
+    let lowered: LoweredProgram | undefined;
     try {
+      lowered = prepareProgram(image, environment, { probeLoads: holdsBtfPointers(image) });
       claimProgArrays(image, used);
     } catch (error) {
-      releaseProgram(lowered);
+      if (lowered !== undefined) releaseProgram(lowered);
+      for (const table of tables.values()) this.memory.free(table);
       throw error;
     }
     for (const map of used) map.acquire();
     accelerate(lowered, this.engine, (header) => this.mapAt(header));
-    const program = new VmProgram(this, { id: this.#nextProgramId++, image, lowered, maps: used });
+    const id = this.#nextProgramId++;
+    const memory = [...tables.values()];
+    const program = new VmProgram(this, { id, image, lowered, maps: used, memory });
     this.#programs.set(program.id, program);
     return program;
   }
@@ -256,13 +263,36 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
     this.#programs.delete(program.id);
   }
 
-  #environment(maps: readonly (BackendMap | undefined)[]): ProgramEnvironment {
+  /** Puts the jump tables of a program into memory, by the slots that they go to. */
+  #placeTables(image: ProgramImage): Map<number, number> {
+    const placed = new Map<number, number>();
+    for (const slot of image.slots) {
+      if (!isJumpTable(slot)) continue;
+      const size = Math.max(entrySize, slot.targets.length * entrySize);
+      const at = this.memory.allocate(size, { label: 'jump table', readOnly: true });
+      slot.targets.forEach((target, i) => {
+        const entry = BigInt(entryOf(target));
+        this.memory.view.setBigUint64(at + i * entrySize, entry, image.littleEndian);
+      });
+      placed.set(slot.insn, at);
+    }
+    return placed;
+  }
+
+  #environment(
+    maps: readonly (BackendMap | undefined)[],
+    tables: ReadonlyMap<number, number>,
+  ): ProgramEnvironment {
     return {
       memory: this.memory,
       code: this.#code,
       helper: (number) => this.#helpers.get(number),
       helperName,
-      slotAddress: (slot) => ({ low: slotOffset(slot, maps), high: windows.main }),
+      slotAddress: (slot) => {
+        const table = isJumpTable(slot) ? tables.get(slot.insn) : undefined;
+        const low = isJumpTable(slot) ? (table ?? 0) + slot.offset : slotOffset(slot, maps);
+        return { low, high: windows.main };
+      },
     };
   }
 
@@ -315,20 +345,18 @@ function claimProgArrays(image: ProgramImage, maps: readonly VmMap[]): void {
 /** What the VM does not have is said before the first run. */
 function checkSlots(image: ProgramImage): void {
   for (const slot of image.slots) {
-    if (isMapSlot(slot)) continue;
+    if (isMapSlot(slot) || isJumpTable(slot)) continue;
     throw errnoError('ENOTSUPP', 'load program', { reason: lackWords(slot) });
   }
 }
 
-function lackWords(slot: Exclude<Slot, MapSlot>): string {
+function lackWords(slot: Exclude<Slot, MapSlot | JumpTableSlot>): string {
   const at = `at instruction ${slot.insn}`;
   switch (slot.kind) {
     case 'kfunc':
       return `the VM has no kernel function ${quoteName(slot.name)} (called ${at})`;
     case 'kernel-variable':
       return `the VM has no kernel variable ${quoteName(slot.name)} (used ${at})`;
-    case 'jump-table':
-      return `the VM has no indirect jumps (table used ${at}); compile with -fno-jump-tables`;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   wideTail,
 } from './decode.ts';
 import { emitters, type InsnFields, type RowSink } from './emit.ts';
+import { functionAt, jumpTargets, mostSearchRows, searchFor, searchRows } from './jump-tables.ts';
 import { endsBlock, hasTarget, OP, packWord, wordOp } from './operations.ts';
 import {
   type Fault,
@@ -47,6 +48,8 @@ class Lowering implements RowSink {
   readonly #image: ProgramImage;
   readonly #decoded: DecodedProgram;
   readonly #environment: ProgramEnvironment;
+  /** Where indirect jumps go, by the start of their function. */
+  readonly #jumpTargets: ReadonlyMap<number, readonly number[]>;
   /** Row of each slot; second halves of wide loads have that of the instruction after. */
   readonly #place: Int32Array;
   readonly #words: Int32Array;
@@ -76,7 +79,8 @@ class Lowering implements RowSink {
     this.#image = decoded.image;
     this.#environment = environment;
     this.littleEndian = decoded.image.littleEndian;
-    this.#place = placeRows(decoded);
+    this.#jumpTargets = jumpTargets(decoded.image, decoded.functions);
+    this.#place = placeRows(decoded, searches(decoded, this.#jumpTargets));
     const rows = this.#place[decoded.rows.length] as number;
     this.#words = new Int32Array(rows);
     this.#imm = new Int32Array(rows);
@@ -186,11 +190,29 @@ class Lowering implements RowSink {
         this.#lowerPacketLoad(operation.size, operation.index === 'reg', src, imm);
         break;
       case 'goto-register':
-        throw this.#unsupported('an indirect jump');
+        this.#lowerIndirectJump(dst);
+        break;
       case 'addr-space-cast':
         throw this.#unsupported('a conversion between address spaces (arena)');
       default:
         throw new Error(`${operation.kind} has no emitter`);
+    }
+  }
+
+  /** A search for the register's value among the targets that the function's tables have. */
+  #lowerIndirectJump(dst: number): void {
+    const targets = this.#jumpTargets.get(this.#start) ?? [];
+    if (targets.length === 0) throw this.#unsupported('an indirect jump without a jump table');
+    const first = this.#length;
+    for (const step of searchFor(targets)) {
+      if (step.kind === 'trap') this.#pushTrap({ reason: 'jump-target', note: undefined });
+      else if (step.kind === 'goto') {
+        const distance = step.target - this.#at - 1;
+        this.#pushTarget(OP.goto, 0, 0, 0, this.#jumpTarget(distance));
+      } else {
+        const op = step.kind === 'at-least' ? OP.jge64Imm : OP.jne64Imm;
+        this.#pushTarget(op, dst, 0, step.value, first + step.row);
+      }
     }
   }
 
@@ -359,15 +381,40 @@ function collectJumpOps(): Record<JumpKey, number> {
 }
 
 /** First row of each slot; one more entry holds the number of rows. */
-function placeRows({ rows }: DecodedProgram): Int32Array {
+function placeRows({ rows }: DecodedProgram, long: ReadonlyMap<number, number>): Int32Array {
   const place = new Int32Array(rows.length + 1);
   for (let at = 0, row = 0; at < rows.length; at++) {
     place[at] = row;
     const id = rows[at] as number;
-    if (id !== wideTail) row += opcodeRows[id]?.operation.kind === 'load-packet' ? 2 : 1;
+    const isPacketLoad = opcodeRows[id]?.operation.kind === 'load-packet';
+    if (id !== wideTail) row += isPacketLoad ? 2 : (long.get(at) ?? 1);
     place[at + 1] = row;
   }
   return place;
+}
+
+/** Rows of all searches for where indirect jumps go, by their instructions. */
+function searches(
+  { image, rows, functions }: DecodedProgram,
+  targets: ReadonlyMap<number, readonly number[]>,
+): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  let all = 0;
+  for (let at = 0; targets.size > 0 && at < rows.length; at++) {
+    if (opcodeRows[rows[at] as number]?.operation.kind !== 'goto-register') continue;
+    const own = functionAt(functions, at);
+    const count = searchRows(targets.get(own?.start ?? -1)?.length ?? 0);
+    all += count;
+    if (all > mostSearchRows) {
+      const what = 'indirect jumps with so many targets';
+      throw new BpfError(
+        { code: 'vm-unsupported-instruction', insn: at, what },
+        { context: insnContext(image, at) },
+      );
+    }
+    found.set(at, count);
+  }
+  return found;
 }
 
 /** See {@link LoweredCode.weight}. */

@@ -24,7 +24,8 @@ export interface LoweredFunction {
 /** What an `OP.trap` stands for. */
 export type Fault =
   | { readonly reason: 'poisoned'; readonly note: string | undefined }
-  | { readonly reason: 'missing-function'; readonly note: string };
+  | { readonly reason: 'missing-function'; readonly note: string }
+  | { readonly reason: 'jump-target'; readonly note: undefined };
 
 /**
  * The lowered form of a program, which both engines read: one row for each operation, in

@@ -3,6 +3,9 @@ import type { LoweredProgram } from '../engine/program.ts';
 import { Counts, functionAt, type LineRange, linesOf, type RowCounts } from './counts.ts';
 import type { Observer } from './observer.ts';
 
+/** Opcode of a jump to where a register says. */
+const indirectJump = 0x0d;
+
 /** Coverage of one source file. */
 export interface FileCoverage {
   /** As the object names it. */
@@ -157,6 +160,8 @@ function addProgram(files: Map<string, FileBuilder>, counts: RowCounts): void {
       }
       if (!isConditionalJump(wordOp(code.words[row] as number))) continue;
       const insn = code.source[row] as number;
+      // The search for where an indirect jump goes is no branch of the program's.
+      if (image.insns.code[insn] === indirectJump) continue;
       const name = functionAt(image, insn);
       const jumped = taken[row] as number;
       fileOf(file).branch({

@@ -55,16 +55,35 @@ export function stepOf(program: LoweredProgram, row: number, run: InterpreterRun
  * ```
  */
 export function onInstruction(callback: (step: Step) => void): Observer {
-  let last = -1;
+  const isFirst = instructionStarts();
   return {
     onRow: (program, row, run) => {
-      const insn = program.code.source[row] as number;
-      const isFirst = row === 0 || program.code.source[row - 1] !== insn || last !== row - 1;
-      last = row;
-      if (isFirst) callback(stepOf(program, row, run));
+      if (isFirst.at(program, row)) callback(stepOf(program, row, run));
     },
-    onEnd: () => {
-      last = -1;
+    onEnd: isFirst.end,
+  };
+}
+
+/**
+ * Tells rows that begin an instruction from those that go on with one: some instructions take
+ * several rows of the lowered form, which run upwards.
+ */
+export function instructionStarts(): {
+  readonly at: (program: LoweredProgram, row: number) => boolean;
+  readonly end: () => void;
+} {
+  let before: LoweredProgram | undefined;
+  let last = -1;
+  return {
+    at: (program, row) => {
+      const { source } = program.code;
+      const goesOn = program === before && row > last && source[last] === source[row];
+      before = program;
+      last = row;
+      return !goesOn;
+    },
+    end: () => {
+      before = undefined;
     },
   };
 }

@@ -5,7 +5,7 @@ import type { LoweredProgram } from '../engine/program.ts';
 import type { InterpreterRun } from '../engine/run.ts';
 import { helperName } from '../helpers/table.ts';
 import { functionAt } from './counts.ts';
-import type { Observer } from './observer.ts';
+import { instructionStarts, type Observer } from './observer.ts';
 
 /** What happened in a run. */
 export type TraceEvent =
@@ -54,6 +54,7 @@ export class Trace implements Observer {
   readonly #take: (event: TraceEvent) => void;
   /** Instructions at which lines start. */
   readonly #starts = new Map<LoweredProgram, ReadonlySet<number>>();
+  readonly #isFirst = instructionStarts();
   #place = '';
   #insn = -1;
   /** A call whose result is not there yet. */
@@ -72,16 +73,14 @@ export class Trace implements Observer {
 
   onEnd(): void {
     this.#finish(undefined);
+    this.#isFirst.end();
     this.#place = '';
     this.#insn = -1;
   }
 
   #instruction(program: LoweredProgram, row: number, run: InterpreterRun): void {
+    if (!this.#isFirst.at(program, row)) return;
     const insn = program.code.source[row] as number;
-    // Some instructions take several rows.
-    const continues = row > 0 && program.code.source[row - 1] === insn && this.#insn === insn;
-    this.#insn = insn;
-    if (continues) return;
     const { image } = program;
     this.#take({
       ...{ kind: 'insn', program: image.name, function: functionAt(image, insn), insn },
