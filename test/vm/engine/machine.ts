@@ -1,3 +1,4 @@
+import { findRow, type OpcodeRow } from '../../../src/asm/opcodes.ts';
 import type { ProgramImage } from '../../../src/object/image.ts';
 import { CodeSpace } from '../../../src/vm/engine/code-space.ts';
 import { prepareProgram, type RunOptions, runProgram } from '../../../src/vm/engine/engine.ts';
@@ -58,8 +59,13 @@ export class TestMachine {
     return (BigInt(windows.main >>> 0) << 32n) | BigInt(offset);
   }
 
+  /** Rows of the opcode table that programs of this process had. */
+  static readonly seen = new Set<OpcodeRow>();
+
   prepare(code: Code, more: Partial<ProgramImage> = {}): LoweredProgram {
-    const program = prepareProgram(imageOf(assemble(code), more), this.environment);
+    const image = imageOf(assemble(code), more);
+    const program = prepareProgram(image, this.environment);
+    for (const row of rowsOf(image)) TestMachine.seen.add(row);
     accelerate(program, defaultEngine.choice);
     return program;
   }
@@ -74,4 +80,16 @@ export class TestMachine {
   result(code: Code, options: RunOptions & { context?: RunContext } = {}): bigint {
     return this.run(this.prepare(code), options);
   }
+}
+
+type Quad = [code: number, src: number, off: number, imm: number];
+
+function rowsOf({ insns }: ProgramImage): readonly OpcodeRow[] {
+  const rows: OpcodeRow[] = [];
+  for (let at = 0; at < insns.length; at += insns.isWide(at) ? 2 : 1) {
+    const { code, src, off, imm } = insns;
+    const row = findRow(...([code[at], src[at], off[at], imm[at]] as Quad));
+    if (row !== undefined) rows.push(row);
+  }
+  return rows;
 }
