@@ -30,6 +30,17 @@ export type LoaderErrorDetail =
         readonly found: string;
       }[];
     }
+  /** A map that was given is another kind of map than the object defines. */
+  | {
+      readonly code: 'given-map-differs';
+      readonly map: string;
+      readonly given: string;
+      readonly rows: readonly {
+        readonly what: string;
+        readonly wanted: string;
+        readonly found: string;
+      }[];
+    }
   /** A map asks for pinning under a name that cannot be a file's. */
   | { readonly code: 'pin-name'; readonly map: string }
   /** A map that is not a struct of callbacks was to be registered as one. */
@@ -50,7 +61,9 @@ export const loaderWords: Words<LoaderErrorDetail> = {
   'slot-without-map': (d) =>
     `slot ${d.index} of map ${quoteName(d.map)} wants a map that the object does not have`,
   'pinned-map-differs': (d) =>
-    `the map at ${quoteName(d.path)} is not one like ${quoteName(d.map)}; change the definition, or remove what is there:${table(d.rows)}`,
+    `the map at ${quoteName(d.path)} is not one like ${quoteName(d.map)}; change the definition, or remove what is there:${table(d.rows, 'pinned')}`,
+  'given-map-differs': (d) =>
+    `the map ${quoteName(d.given)} that was given for ${quoteName(d.map)} is not one like it:${table(d.rows, 'given')}`,
   'pin-name': (d) =>
     `map ${quoteName(d.map)} cannot be pinned under its name, which is no plain file name`,
   'no-struct-ops': (d) => `map ${quoteName(d.map)} is no struct of callbacks (struct_ops)`,
@@ -61,13 +74,14 @@ export const loaderWords: Words<LoaderErrorDetail> = {
 /** Two columns, the rows that differ marked. */
 function table(
   rows: Extract<LoaderErrorDetail, { readonly code: 'pinned-map-differs' }>['rows'],
+  found: 'pinned' | 'given',
 ): string {
-  const line = (what: string, wanted: string, found: string, mark: string): string =>
-    `\n  ${what.padEnd(12)}${wanted.padEnd(20)}${found}${mark}`;
+  const line = (what: string, wanted: string, is: string, mark: string): string =>
+    `\n  ${what.padEnd(12)}${wanted.padEnd(20)}${is}${mark}`;
   const body = rows.map((row) =>
     line(row.what, row.wanted, row.found, row.wanted === row.found ? '' : '  (differs)'),
   );
-  return line('', 'object', 'pinned', '') + body.join('');
+  return line('', 'object', found, '') + body.join('');
 }
 
 function list(names: readonly string[]): string {

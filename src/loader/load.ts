@@ -1,12 +1,12 @@
 import { BPF_F_LINK, BPF_MAP_TYPE } from '../abi/bpf.ts';
 import type { Backend, BackendMap, BackendProgram } from '../backend/backend.ts';
-import { withContext } from '../errors.ts';
+import { BpfError, withContext } from '../errors.ts';
 import type { MapSpec, ObjectSpec } from '../object/spec.ts';
 import { isCreated } from '../relocs/struct-ops.ts';
 import { LoadedObject, type LoadedProgram } from './loaded.ts';
 import { adjustMap } from './maps.ts';
 import { Owner } from './owner.ts';
-import { defaultPinRoot, pinnedMap, pinPath } from './pins.ts';
+import { defaultPinRoot, givenMap, pinnedMap, pinPath } from './pins.ts';
 import { type PreparedObject, type PrepareOptions, prepareObject } from './prepare.ts';
 import { fillData, fillMapSlots, fillProgramSlots } from './values.ts';
 
@@ -19,10 +19,15 @@ export interface LoadOptions extends Omit<PrepareOptions, 'machine'> {
   readonly onMaps?: ((maps: ReadonlyMap<string, BackendMap>) => void) | undefined;
   /** Folder of maps that ask for pinning by name: `/sys/fs/bpf` by default. */
   readonly pinRoot?: string | undefined;
+  /**
+   * Maps of the backend to use in place of the object's, by name: to share them between
+   * objects. They must be like the object's own; they are neither filled nor closed.
+   */
+  readonly maps?: ReadonlyMap<string, BackendMap> | undefined;
 }
 
 /** Options of {@link loadPrepared}. */
-export type LoadPreparedOptions = Pick<LoadOptions, 'backend' | 'onMaps' | 'pinRoot'>;
+export type LoadPreparedOptions = Pick<LoadOptions, 'backend' | 'onMaps' | 'pinRoot' | 'maps'>;
 
 /**
  * Loads an object: programs relocated (against the backend's own types unless others are
@@ -106,6 +111,7 @@ class Load {
   /** Creates and fills every map that is to be made; `maps[i]` belongs to `spec.maps[i]`. */
   #createMaps(): readonly (BackendMap | undefined)[] {
     const { spec } = this.#prepared;
+    this.#checkGiven();
     // Sizes are checked before the first map is made.
     const adjusted = spec.maps.map((map, index) =>
       isCreated(map) ? withContext({ map: map.name }, () => this.#adjust(map, index)) : undefined,
@@ -120,6 +126,14 @@ class Load {
     return maps;
   }
 
+  /** A name that no map has is a mistake. */
+  #checkGiven(): void {
+    const have = this.#prepared.spec.maps.map((map) => map.name);
+    for (const name of this.#options.maps?.keys() ?? []) {
+      if (!have.includes(name)) throw new BpfError({ code: 'no-such-map', name, have });
+    }
+  }
+
   #adjust(map: MapSpec, index: number): MapSpec {
     const adjusted = adjustMap(map, this.#backend);
     const plan = this.#prepared.structOps.maps.get(index);
@@ -130,6 +144,11 @@ class Load {
 
   /** The pinned map, or a new one, filled. */
   #openMap(map: MapSpec, index: number): BackendMap {
+    const given = this.#options.maps?.get(map.name);
+    if (given !== undefined) {
+      this.#reused.add(given);
+      return givenMap(map, given);
+    }
     const create = (): BackendMap => this.#create(map, index);
     if (map.pinning === 'none') return this.#owner.add(this.#filled(map, index, create()));
     const { pins } = this.#backend;

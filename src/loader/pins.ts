@@ -53,6 +53,21 @@ function reuse(pins: BackendPins, path: string, spec: MapSpec): BackendMap | und
   throw new BpfError({ code: 'pinned-map-differs', map: spec.name, path, rows });
 }
 
+/**
+ * A map that the caller gives in place of one of the object's, as libbpf's
+ * `bpf_map__reuse_fd`, but checked: one of another kind is an error that shows both.
+ */
+export function givenMap(spec: MapSpec, given: BackendMap): BackendMap {
+  const rows = compareDefinitions(spec, { ...definitionOf(given), extra: spec.extra });
+  if (rows.every((row) => row.wanted === row.found)) return given;
+  throw new BpfError({ code: 'given-map-differs', map: spec.name, given: given.name, rows });
+}
+
+function definitionOf(map: BackendMap): Omit<MapDefinition, 'extra'> {
+  const { type, keySize, valueSize, maxEntries, flags } = map;
+  return { type, keySize, valueSize, maxEntries, flags };
+}
+
 /** One property of two maps, in words. */
 export interface DefinitionRow {
   readonly what: string;

@@ -197,7 +197,7 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
   loadProgram(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): VmProgram {
     this.#checkOpen();
     checkSlots(image);
-    const used = usedMaps(image, maps);
+    const used = usedMaps(this, image, maps);
     const tables = this.#placeTables(image);
     const environment = this.#environment(maps, tables);
     let lowered: LoweredProgram | undefined;
@@ -290,7 +290,7 @@ export class Vm implements Backend, HelperMachine, ProgramHost {
       helperName,
       slotAddress: (slot) => {
         const table = isJumpTable(slot) ? tables.get(slot.insn) : undefined;
-        const low = isJumpTable(slot) ? (table ?? 0) + slot.offset : slotOffset(slot, maps);
+        const low = isJumpTable(slot) ? (table ?? 0) + slot.offset : slotOffset(this, slot, maps);
         return { low, high: windows.main };
       },
     };
@@ -320,14 +320,14 @@ function checkCpus(count: number): number {
 }
 
 /** The map that a slot names. */
-function slotMap(slot: MapSlot, maps: readonly (BackendMap | undefined)[]): VmMap {
+function slotMap(vm: Vm, slot: MapSlot, maps: readonly (BackendMap | undefined)[]): VmMap {
   const map = requireMap(maps, slot.map);
-  if (map instanceof VmMap) return map;
+  if (map instanceof VmMap && map.isOf(vm)) return map;
   throw errnoError('EBADF', 'load program', { map: map.name, reason: 'it is not of this VM' });
 }
 
-function usedMaps(image: ProgramImage, maps: readonly (BackendMap | undefined)[]): VmMap[] {
-  const used = new Set(image.slots.filter(isMapSlot).map((slot) => slotMap(slot, maps)));
+function usedMaps(vm: Vm, image: ProgramImage, maps: readonly (BackendMap | undefined)[]): VmMap[] {
+  const used = new Set(image.slots.filter(isMapSlot).map((slot) => slotMap(vm, slot, maps)));
   for (const map of used) map.requireOpen();
   return [...used];
 }
@@ -361,9 +361,9 @@ function lackWords(slot: Exclude<Slot, MapSlot | JumpTableSlot>): string {
 }
 
 /** Offset in VM memory for a slot (`map_direct_value_addr` for values). */
-function slotOffset(slot: Slot, maps: readonly (BackendMap | undefined)[]): number {
+function slotOffset(vm: Vm, slot: Slot, maps: readonly (BackendMap | undefined)[]): number {
   if (!isMapSlot(slot)) throw new Error(`no program is loaded with a slot of kind ${slot.kind}`);
-  const map = slotMap(slot, maps);
+  const map = slotMap(vm, slot, maps);
   if (slot.kind === 'map') return map.header;
   if (!(map instanceof ArrayMap)) {
     const reason = 'only values of arrays can be addressed directly';

@@ -1,9 +1,9 @@
 import { disassemble } from '../../asm/disassemble.ts';
 import { encodeInsns, type Insns } from '../../asm/insns.ts';
 import { toHex } from '../../bytes/hex.ts';
+import { prepareObject } from '../../loader/prepare.ts';
 import { isMapSlot, type ProgramImage, type Slot, sourceLineAt } from '../../object/image.ts';
 import type { ObjectSpec } from '../../object/spec.ts';
-import { buildImages } from '../../relocs/image.ts';
 import { chooseBtf } from '../backends.ts';
 import { chooseProgram, openObjectFile } from '../input.ts';
 import { progTypeName } from '../names.ts';
@@ -107,11 +107,10 @@ export async function imageCommand(
 ): Promise<void> {
   const spec = openObjectFile(file, context.log);
   const target = await chooseBtf(options.btf);
-  const programs =
-    options.program === undefined ? undefined : [chooseProgram(spec, options.program)];
-  const { images } = buildImages(spec, {
-    targets: [target],
-    ...(programs === undefined ? {} : { programs }),
+  const only = options.program === undefined ? undefined : chooseProgram(spec, options.program);
+  const { images } = prepareObject(spec, {
+    targetBtf: target,
+    autoload: (program) => (only === undefined ? program.autoload : program === only),
   });
   printReport(context, reportImages(spec, file, target.name, images), renderImages);
 }
