@@ -108,6 +108,10 @@ export class KernelMap implements BackendMap {
   }
 
   lookup(key: Uint8Array, flags = 0): Uint8Array | undefined {
+    if (this.type === BPF_MAP_TYPE.BLOOM_FILTER) {
+      const reason = 'it has no keys; ask with contains(value)';
+      throw errnoError(ERRNO.EINVAL, { ...actions.lookup, map: this.name, reason });
+    }
     const elements = this.#withKey(key, actions.lookup);
     const call = elements.lookup.set('flags', BigInt(flags));
     if (!this.#present(this.#calls.bpf(call), actions.lookup)) return undefined;

@@ -245,6 +245,65 @@ compare('map of maps', mapOf({ type: BPF_MAP_TYPE.HASH_OF_MAPS, valueSize: 4, in
   view,
 ]);
 
+const none = new Uint8Array(0);
+const push = (value: bigint, flags?: number): Step => update(none, u64(value), flags);
+const queueSteps: readonly Step[] = [
+  lookup(none),
+  take(none),
+  push(1n),
+  push(2n),
+  push(3n, 1),
+  push(3n, 3),
+  lookup(none),
+  push(3n),
+  push(4n),
+  push(5n),
+  push(5n, 2),
+  lookup(none),
+  take(none, 1),
+  take(none),
+  take(none),
+  lookup(none),
+  remove(none),
+  next(),
+  lookup(u32(0)),
+  update(none, u32(1)),
+  readMany(4, false),
+  view,
+  freeze,
+  push(6n),
+  take(none),
+  lookup(none),
+];
+const keyless = { keySize: 0, valueSize: 8, maxEntries: 4 };
+compare('queue', mapOf({ type: BPF_MAP_TYPE.QUEUE, ...keyless }), queueSteps);
+compare('stack', mapOf({ type: BPF_MAP_TYPE.STACK, ...keyless }), queueSteps);
+
+const contains = (value: bigint): Step => [`contains ${value}`, (map) => map.contains(u64(value))];
+compare('Bloom filter', mapOf({ type: BPF_MAP_TYPE.BLOOM_FILTER, ...keyless, maxEntries: 1000 }), [
+  contains(1n),
+  push(1n),
+  contains(1n),
+  contains(2n),
+  push(1n, 1),
+  push(1n, 2),
+  lookup(none),
+  take(none),
+  remove(none),
+  next(),
+  readMany(4, false),
+  ['contains too little', (map) => map.contains(u32(1))],
+  freeze,
+  push(3n),
+  contains(1n),
+]);
+compare(
+  'Bloom filter of 15 hash functions',
+  mapOf({ type: BPF_MAP_TYPE.BLOOM_FILTER, ...keyless, extra: 15n }),
+  [contains(1n), push(1n), contains(1n)],
+);
+compare('a hash is no Bloom filter', mapOf({ type: BPF_MAP_TYPE.HASH }), [contains(1n)]);
+
 const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
   ['array with an odd key', { keySize: 3 }],
   ['array without entries', { maxEntries: 0 }],
@@ -258,6 +317,14 @@ const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
   ['ring buffer with a key', { type: BPF_MAP_TYPE.RINGBUF, valueSize: 0, maxEntries: 4096 }],
   ['prog array with wide values', { type: BPF_MAP_TYPE.PROG_ARRAY }],
   ['map of maps without a template', { type: BPF_MAP_TYPE.ARRAY_OF_MAPS, valueSize: 4 }],
+  ['queue with a key', { type: BPF_MAP_TYPE.QUEUE }],
+  ['queue without entries', { type: BPF_MAP_TYPE.QUEUE, keySize: 0, maxEntries: 0 }],
+  ['stack without a value', { type: BPF_MAP_TYPE.STACK, keySize: 0, valueSize: 0 }],
+  ['stack with a flag of hashes', { type: BPF_MAP_TYPE.STACK, keySize: 0, flags: 1 }],
+  ['queue of enormous values', { type: BPF_MAP_TYPE.QUEUE, keySize: 0, valueSize: 1 << 23 }],
+  ['Bloom filter with a key', { type: BPF_MAP_TYPE.BLOOM_FILTER }],
+  ['Bloom filter of 16 hashes', { type: BPF_MAP_TYPE.BLOOM_FILTER, keySize: 0, extra: 16n }],
+  ['queue with map_extra', { type: BPF_MAP_TYPE.QUEUE, keySize: 0, extra: 1n }],
   ['a flag that nobody knows', { flags: 1 << 30 }],
 ];
 for (const [title, more] of refused) compare(`creation: ${title}`, mapOf(more));

@@ -14,6 +14,25 @@ export type MapContents =
 
 const perCpu: ReadonlySet<number> = new Set([BPF_MAP_TYPE.PERCPU_ARRAY, BPF_MAP_TYPE.PERCPU_HASH]);
 
+/** Maps without keys; a Bloom filter's bits are its backend's own. */
+const keyless: ReadonlySet<number> = new Set([
+  BPF_MAP_TYPE.QUEUE,
+  BPF_MAP_TYPE.STACK,
+  BPF_MAP_TYPE.BLOOM_FILTER,
+]);
+
+/** What comes out of a queue or stack, which is empty then. */
+function drained(map: BackendMap): MapContents {
+  if (map.type === BPF_MAP_TYPE.BLOOM_FILTER) return 'not compared';
+  const samples: string[] = [];
+  const none = new Uint8Array(0);
+  for (let left = map.maxEntries; left > 0; left--) {
+    const value = map.lookupAndDelete(none);
+    if (value !== undefined) samples.push(toHex(value));
+  }
+  return { samples };
+}
+
 /** Maps whose values mean something only to their own backend: their keys are compared. */
 const ofHandles: ReadonlySet<number> = new Set([
   BPF_MAP_TYPE.ARRAY_OF_MAPS,
@@ -28,6 +47,7 @@ export function contentsOf(map: BackendMap): MapContents {
     map.consume((sample) => samples.push(toHex(sample)));
     return { samples };
   }
+  if (keyless.has(map.type)) return drained(map);
   const entries: string[] = [];
   for (let key = map.nextKey(undefined); key !== undefined; key = map.nextKey(key)) {
     entries.push(`${toHex(key)}: ${valueText(map, map.lookup(key))}`);

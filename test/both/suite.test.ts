@@ -91,6 +91,7 @@ const cases: readonly Case[] = [
   { object: 'long_loop', runs: each(['sort_values', 'count_steps']) },
   { object: 'long_code', runs: each(['mix', 'mix', 'mix']) },
   { object: 'atomics', runs: each(['atomics64', 'atomics32', 'atomics64']) },
+  { object: 'queues', runs: each(['use_queue', 'use_stack', 'use_filter', 'use_queue']) },
   {
     object: 'cpuv4',
     runs: each(['signed_arithmetic', 'sign_extension', 'byte_swaps', 'far_jump']),

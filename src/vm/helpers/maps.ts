@@ -56,7 +56,25 @@ export function mapHelpers(machine: HelperMachine): HelperEntries {
     const found = cpu < machine.cpuCount ? map.elementLookup(memory.bytes, key(run, map), cpu) : 0;
     givePointer(run, found);
   };
+  const push: HelperFunction = (run) => {
+    const map = mapArgument(machine, run, 1);
+    if ((map.flags & BPF_F_RDONLY_PROG) !== 0) throw map.notForPrograms('bpf_map_push_elem');
+    const value = pointer(memory, run, 2, map.valueSize, 'load');
+    giveNumber(run, map.elementPush(memory.bytes, value, argumentU64(run, 3)));
+  };
+  const take =
+    (remove: boolean): HelperFunction =>
+    (run) => {
+      const map = mapArgument(machine, run, 1);
+      const forbidden = remove ? BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG : BPF_F_WRONLY_PROG;
+      const name = remove ? 'bpf_map_pop_elem' : 'bpf_map_peek_elem';
+      if ((map.flags & forbidden) !== 0) throw map.notForPrograms(name);
+      giveNumber(run, map.elementPeek(pointer(memory, run, 2, map.valueSize, 'store'), remove));
+    };
   return [
+    [BPF_FUNC.map_push_elem, push],
+    [BPF_FUNC.map_pop_elem, take(true)],
+    [BPF_FUNC.map_peek_elem, take(false)],
     [BPF_FUNC.map_lookup_elem, lookup],
     [BPF_FUNC.map_update_elem, update],
     [BPF_FUNC.map_delete_elem, remove],

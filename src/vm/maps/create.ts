@@ -3,8 +3,10 @@ import { type BpfError, withContext } from '../../errors.ts';
 import type { MapSpec } from '../../object/spec.ts';
 import { type ErrnoName, errnoError } from '../errno.ts';
 import { ArrayMap, PercpuArrayMap } from './array.ts';
+import { BloomFilterMap } from './bloom-filter.ts';
 import { HashMap, PercpuHashMap } from './hash.ts';
 import type { MapOptions, VmMap } from './map.ts';
+import { QueueMap, StackMap } from './queue.ts';
 import { RingBufferMap } from './ring-buffer.ts';
 import { checkCreation, typeName } from './rules.ts';
 import { ArrayOfMaps, HashOfMaps, ProgArrayMap } from './slots.ts';
@@ -21,6 +23,9 @@ const classes = new Map<number, new (options: MapOptions) => VmMap>([
   [BPF_MAP_TYPE.HASH_OF_MAPS, HashOfMaps],
   [BPF_MAP_TYPE.RINGBUF, RingBufferMap],
   [BPF_MAP_TYPE.STRUCT_OPS, StructOpsMap],
+  [BPF_MAP_TYPE.QUEUE, QueueMap],
+  [BPF_MAP_TYPE.STACK, StackMap],
+  [BPF_MAP_TYPE.BLOOM_FILTER, BloomFilterMap],
 ]);
 
 /** Map types that the VM has (`BPF_MAP_TYPE`). */

@@ -150,9 +150,9 @@ export abstract class VmMap implements BackendMap {
 
   lookup(key: Uint8Array, flags = 0): Uint8Array | undefined {
     const operation = 'look up element';
-    this.#checkReadable(operation);
+    this.checkRead(operation);
     this.#checkFlags(flags, BPF_F_LOCK | BPF_F_CPU, operation);
-    this.#checkSize('key', key, this.keySize, operation);
+    this.checkSize('key', key, this.keySize, operation);
     return this.userLookup(key, flags);
   }
 
@@ -160,17 +160,17 @@ export abstract class VmMap implements BackendMap {
     const operation = 'update element';
     this.#checkWritable(operation);
     this.#checkFlags(flags, 0xffff_ffff, operation);
-    this.#checkSize('key', key, this.keySize, operation);
-    this.#checkSize('value', value, this.#valueSizeFor(flags), operation);
+    this.checkSize('key', key, this.keySize, operation);
+    this.checkSize('value', value, this.#valueSizeFor(flags), operation);
     this.check(this.userUpdate(key, value, flags), operation);
   }
 
   lookupAndDelete(key: Uint8Array, flags = 0): Uint8Array | undefined {
     const operation = 'take element';
-    this.#checkReadable(operation);
+    this.checkRead(operation);
     this.#checkWritable(operation);
     this.#checkFlags(flags, BPF_F_LOCK, operation);
-    this.#checkSize('key', key, this.keySize, operation);
+    this.checkSize('key', key, this.keySize, operation);
     return this.userTake(key, flags);
   }
 
@@ -181,7 +181,7 @@ export abstract class VmMap implements BackendMap {
 
   lookupBatch(from: Uint8Array | undefined, count: number, flags = 0): MapBatch {
     const operation = 'look up batch';
-    this.#checkReadable(operation);
+    this.checkRead(operation);
     this.#checkBatch('lookup', count, operation);
     this.#checkFlags(flags, BPF_F_LOCK | BPF_F_CPU, operation);
     return count === 0 ? noBatch(from) : this.userBatch({ from, count, flags, take: false });
@@ -189,7 +189,7 @@ export abstract class VmMap implements BackendMap {
 
   lookupAndDeleteBatch(from: Uint8Array | undefined, count: number, flags = 0): MapBatch {
     const operation = 'take batch';
-    this.#checkReadable(operation);
+    this.checkRead(operation);
     this.#checkWritable(operation);
     this.#checkBatch('take', count, operation);
     this.#checkFlags(flags, BPF_F_LOCK, operation);
@@ -203,7 +203,7 @@ export abstract class VmMap implements BackendMap {
     this.#checkBatch('update', count, operation);
     this.#checkFlags(flags, BPF_F_LOCK | BPF_F_CPU | BPF_F_ALL_CPUS, operation);
     const size = this.#valueSizeFor(flags);
-    this.#checkSize('values', values, count * size, operation);
+    this.checkSize('values', values, count * size, operation);
     return eachOfBatch(this, keys, (key, i) => {
       this.update(key, values.subarray(i * size, (i + 1) * size), flags);
     });
@@ -222,7 +222,7 @@ export abstract class VmMap implements BackendMap {
   delete(key: Uint8Array): boolean {
     const operation = 'delete element';
     this.#checkWritable(operation);
-    this.#checkSize('key', key, this.keySize, operation);
+    this.checkSize('key', key, this.keySize, operation);
     const result = this.elementDelete(key, 0);
     if (result === -ERRNO.ENOENT) return false;
     this.check(result, operation);
@@ -231,18 +231,18 @@ export abstract class VmMap implements BackendMap {
 
   nextKey(key: Uint8Array | undefined): Uint8Array | undefined {
     const operation = 'get next key';
-    this.#checkReadable(operation);
-    if (key !== undefined) this.#checkSize('key', key, this.keySize, operation);
+    this.checkRead(operation);
+    if (key !== undefined) this.checkSize('key', key, this.keySize, operation);
     return this.userNextKey(key);
   }
 
   setMap(key: Uint8Array, _inner: BackendMap): void {
-    this.#checkSize('key', key, this.keySize, 'update element');
+    this.checkSize('key', key, this.keySize, 'update element');
     throw this.error('EINVAL', 'update element', 'it does not hold maps');
   }
 
   setProgram(key: Uint8Array, _program: BackendProgram): void {
-    this.#checkSize('key', key, this.keySize, 'update element');
+    this.checkSize('key', key, this.keySize, 'update element');
     throw this.error('EINVAL', 'update element', 'it does not hold programs');
   }
 
@@ -342,6 +342,19 @@ export abstract class VmMap implements BackendMap {
   /** Removes the key at `key[at]`; 0 or a negated errno. Also what user space calls. */
   elementDelete(_key: Uint8Array, _at: number): number {
     return -ERRNO.EINVAL;
+  }
+
+  /** Puts in the value at `value[at]`: queues, stacks and Bloom filters. */
+  elementPush(_value: Uint8Array, _at: number, _flags: number): number {
+    throw this.notForPrograms('bpf_map_push_elem');
+  }
+
+  /**
+   * Copies what comes out next to an offset in VM memory, and takes it out; a Bloom filter
+   * looks for the value that is there. 0 or a negated errno.
+   */
+  elementPeek(_to: number, remove: boolean): number {
+    throw this.notForPrograms(remove ? 'bpf_map_pop_elem' : 'bpf_map_peek_elem');
   }
 
   /** Calls back for every element and returns how often; a negated errno where the type cannot. */
@@ -463,7 +476,7 @@ export abstract class VmMap implements BackendMap {
   /** Checks an update by user space that brings a map or program instead of bytes. */
   protected checkUpdate(key: Uint8Array): void {
     this.#checkWritable('update element');
-    this.#checkSize('key', key, this.keySize, 'update element');
+    this.checkSize('key', key, this.keySize, 'update element');
   }
 
   /** The map if it may stand where the template does; else throws. */
@@ -531,13 +544,15 @@ export abstract class VmMap implements BackendMap {
     throw this.error('EINVAL', operation, `keys must be of ${this.keySize} bytes each`);
   }
 
-  #checkSize(what: string, bytes: Uint8Array, size: number, operation: string): void {
+  /** Throws where what user space gives has another size. */
+  protected checkSize(what: string, bytes: Uint8Array, size: number, operation: string): void {
     if (bytes.length === size) return;
     const reason = `the ${what} must have ${size} bytes, not ${bytes.length}`;
     throw this.error('EINVAL', operation, reason);
   }
 
-  #checkReadable(operation: string): void {
+  /** Throws where user space may not read. */
+  protected checkRead(operation: string): void {
     this.requireOpen();
     if ((this.flags & BPF_F_WRONLY) === 0) return;
     throw this.error('EPERM', operation, 'BPF_F_WRONLY lets user space write only');

@@ -27,6 +27,11 @@ const arrayFlags =
   BPF_F_NUMA_NODE | BPF_F_MMAPABLE | accessFlags | BPF_F_PRESERVE_ELEMS | BPF_F_INNER_MAP;
 const hashFlags = BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | accessFlags | BPF_F_ZERO_SEED;
 
+const queueFlags = BPF_F_NUMA_NODE | accessFlags;
+
+/** `KMALLOC_MAX_SIZE`, in bytes. */
+const maxAllocation = 4_194_304;
+
 /** Largest per-CPU value (`PCPU_MIN_UNIT_SIZE`), in bytes. */
 const maxPercpuValue = 32_768;
 /** Largest key and value of a hash map together: `KMALLOC_MAX_SIZE` less `struct htab_elem`. */
@@ -55,8 +60,10 @@ function checkCommon(spec: MapSpec): Refusal | undefined {
   if (spec.keyType !== undefined && spec.valueType === undefined) {
     return invalid('a key type needs a value type');
   }
-  // Of an arena it is the address: that there are none is said below.
-  if (spec.extra !== 0n && spec.type !== BPF_MAP_TYPE.ARENA) {
+  // Of an arena it is the address: that there are none is said below. Of a Bloom filter it is
+  // the number of hash functions.
+  const hasExtra = spec.type === BPF_MAP_TYPE.ARENA || spec.type === BPF_MAP_TYPE.BLOOM_FILTER;
+  if (spec.extra !== 0n && !hasExtra) {
     return invalid('map_extra means nothing for this type');
   }
   if (both(spec.flags, BPF_F_RDONLY, BPF_F_WRONLY)) {
@@ -85,6 +92,11 @@ function checkType(spec: MapSpec, pageSize: number): Refusal | undefined {
       return checkRing(spec, pageSize);
     case BPF_MAP_TYPE.STRUCT_OPS:
       return checkStructOps(spec);
+    case BPF_MAP_TYPE.QUEUE:
+    case BPF_MAP_TYPE.STACK:
+      return checkQueue(spec);
+    case BPF_MAP_TYPE.BLOOM_FILTER:
+      return checkBloomFilter(spec);
     default:
       return invalid(`the VM does not have map type ${typeName(spec.type)}`);
   }
@@ -96,6 +108,26 @@ function checkStructOps({ keySize, maxEntries, flags, valueSize }: MapSpec): Ref
   if (maxEntries !== 1) return invalid('max_entries must be 1');
   if (valueSize === 0) return invalid('value_size must not be 0');
   return (flags & ~BPF_F_LINK) === 0 ? undefined : invalid('only the flag BPF_F_LINK is allowed');
+}
+
+/** `queue_stack_map_alloc_check`. */
+function checkQueue(spec: MapSpec): Refusal | undefined {
+  return checkKeyless(spec, queueFlags);
+}
+
+/** `bloom_map_alloc`. */
+function checkBloomFilter(spec: MapSpec): Refusal | undefined {
+  if (spec.extra > 15n) return invalid('map_extra, the number of hash functions, is at most 15');
+  return checkKeyless(spec, queueFlags | BPF_F_ZERO_SEED);
+}
+
+function checkKeyless(spec: MapSpec, allowed: number): Refusal | undefined {
+  if (spec.maxEntries === 0) return invalid('max_entries must not be 0');
+  if (spec.keySize !== 0) return invalid(`key_size must be 0, not ${spec.keySize}`);
+  if (spec.valueSize === 0) return invalid('value_size must not be 0');
+  const flags = checkFlags(spec.flags, allowed);
+  if (flags !== undefined) return flags;
+  return spec.valueSize > maxAllocation ? tooBig('value_size is over 4 MiB') : undefined;
 }
 
 function checkArray(spec: MapSpec): Refusal | undefined {
