@@ -245,6 +245,78 @@ compare('map of maps', mapOf({ type: BPF_MAP_TYPE.HASH_OF_MAPS, valueSize: 4, in
   view,
 ]);
 
+/** A key of a trie over IPv4 addresses. */
+function prefix(length: number, ...address: readonly number[]): Uint8Array {
+  const key = new Uint8Array(8);
+  key.set(u32(length));
+  key.set(address, 4);
+  return key;
+}
+
+const routes: readonly Step[] = [
+  lookup(prefix(32, 10, 0, 0, 1)),
+  next(),
+  update(prefix(8, 10), u64(8n)),
+  update(prefix(16, 10, 1), u64(16n)),
+  update(prefix(24, 10, 1, 2), u64(24n), 1),
+  update(prefix(32, 10, 1, 2, 3), u64(32n)),
+  update(prefix(24, 10, 1, 2), u64(25n), 1),
+  update(prefix(24, 10, 1, 2), u64(26n), 2),
+  update(prefix(25, 10, 1, 2), u64(1n), 2),
+  update(prefix(33, 10), u64(1n)),
+  update(prefix(8, 10), u64(1n), 3),
+  update(prefix(8, 10), u64(1n), 4),
+  lookup(prefix(32, 10, 9, 9, 9)),
+  lookup(prefix(32, 10, 1, 9, 9)),
+  lookup(prefix(32, 10, 1, 2, 9)),
+  lookup(prefix(32, 10, 1, 2, 3)),
+  lookup(prefix(16, 10, 1, 2, 3)),
+  lookup(prefix(20, 10, 1, 2, 3)),
+  lookup(prefix(4, 10)),
+  lookup(prefix(32, 11, 1, 2, 3)),
+  lookup(prefix(33, 10, 1, 2, 3)),
+  update(prefix(0), u64(0n)),
+  lookup(prefix(32, 11, 1, 2, 3)),
+  update(prefix(1, 128), u64(1n)),
+  update(prefix(2, 192), u64(2n)),
+  update(prefix(3, 224), u64(3n)),
+  update(prefix(4, 240), u64(4n)),
+  next(),
+  next(prefix(32, 10, 1, 2, 3)),
+  next(prefix(24, 10, 1, 2)),
+  next(prefix(24, 10, 1, 2, 77)),
+  next(prefix(8, 10)),
+  next(prefix(0)),
+  next(prefix(9, 10)),
+  next(prefix(40)),
+  contents,
+  readMany(3, false),
+  readMany(3, true),
+  remove(prefix(16, 10, 1)),
+  remove(prefix(16, 10, 1)),
+  remove(prefix(17, 10, 1)),
+  remove(prefix(99, 10, 1)),
+  lookup(prefix(32, 10, 1, 9, 9)),
+  lookup(prefix(32, 10, 1, 2, 9)),
+  remove(prefix(0)),
+  contents,
+  take(prefix(8, 10)),
+  removeMany(prefix(8, 10), prefix(8, 10)),
+  updateMany([prefix(6, 4), prefix(7, 8)], u64(1n)),
+  contents,
+  view,
+  freeze,
+  remove(prefix(7, 8)),
+];
+const trie = {
+  type: BPF_MAP_TYPE.LPM_TRIE,
+  keySize: 8,
+  valueSize: 8,
+  maxEntries: 8,
+  flags: BPF_F_NO_PREALLOC,
+};
+compare('trie', mapOf(trie), routes);
+
 const none = new Uint8Array(0);
 const push = (value: bigint, flags?: number): Step => update(none, u64(value), flags);
 const queueSteps: readonly Step[] = [
@@ -317,6 +389,12 @@ const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
   ['ring buffer with a key', { type: BPF_MAP_TYPE.RINGBUF, valueSize: 0, maxEntries: 4096 }],
   ['prog array with wide values', { type: BPF_MAP_TYPE.PROG_ARRAY }],
   ['map of maps without a template', { type: BPF_MAP_TYPE.ARRAY_OF_MAPS, valueSize: 4 }],
+  ['trie without its flag', { ...trie, flags: 0 }],
+  ['trie with a short key', { ...trie, keySize: 4 }],
+  ['trie with a long key', { ...trie, keySize: 261 }],
+  ['trie without a value', { ...trie, valueSize: 0 }],
+  ['trie of enormous values', { ...trie, valueSize: 1 << 23 }],
+  ['trie without entries', { ...trie, maxEntries: 0 }],
   ['queue with a key', { type: BPF_MAP_TYPE.QUEUE }],
   ['queue without entries', { type: BPF_MAP_TYPE.QUEUE, keySize: 0, maxEntries: 0 }],
   ['stack without a value', { type: BPF_MAP_TYPE.STACK, keySize: 0, valueSize: 0 }],

@@ -32,6 +32,9 @@ const queueFlags = BPF_F_NUMA_NODE | accessFlags;
 /** `KMALLOC_MAX_SIZE`, in bytes. */
 const maxAllocation = 4_194_304;
 
+/** `struct lpm_trie_node`, in bytes. */
+const trieNodeSize = 40;
+
 /** Largest per-CPU value (`PCPU_MIN_UNIT_SIZE`), in bytes. */
 const maxPercpuValue = 32_768;
 /** Largest key and value of a hash map together: `KMALLOC_MAX_SIZE` less `struct htab_elem`. */
@@ -92,6 +95,8 @@ function checkType(spec: MapSpec, pageSize: number): Refusal | undefined {
       return checkRing(spec, pageSize);
     case BPF_MAP_TYPE.STRUCT_OPS:
       return checkStructOps(spec);
+    case BPF_MAP_TYPE.LPM_TRIE:
+      return checkTrie(spec);
     case BPF_MAP_TYPE.QUEUE:
     case BPF_MAP_TYPE.STACK:
       return checkQueue(spec);
@@ -108,6 +113,20 @@ function checkStructOps({ keySize, maxEntries, flags, valueSize }: MapSpec): Ref
   if (maxEntries !== 1) return invalid('max_entries must be 1');
   if (valueSize === 0) return invalid('value_size must not be 0');
   return (flags & ~BPF_F_LINK) === 0 ? undefined : invalid('only the flag BPF_F_LINK is allowed');
+}
+
+/** `trie_alloc`: a length of 4 bytes and 1 to 256 bytes of data. */
+function checkTrie(spec: MapSpec): Refusal | undefined {
+  if (spec.maxEntries === 0) return invalid('max_entries must not be 0');
+  if ((spec.flags & BPF_F_NO_PREALLOC) === 0) return invalid('map_flags need BPF_F_NO_PREALLOC');
+  const flags = checkFlags(spec.flags, BPF_F_NO_PREALLOC | queueFlags);
+  if (flags !== undefined) return flags;
+  if (spec.keySize < 5 || spec.keySize > 260) {
+    return invalid(`key_size must be 5 to 260, not ${spec.keySize}`);
+  }
+  if (spec.valueSize === 0) return invalid('value_size must not be 0');
+  const most = maxAllocation - trieNodeSize - 256;
+  return spec.valueSize > most ? invalid('value_size is over 4 MiB') : undefined;
 }
 
 /** `queue_stack_map_alloc_check`. */
