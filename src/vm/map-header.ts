@@ -12,6 +12,12 @@ const structures = new Map<number, string>([
   [BPF_MAP_TYPE.PROG_ARRAY, 'bpf_array'],
   [BPF_MAP_TYPE.ARRAY_OF_MAPS, 'bpf_array'],
   [BPF_MAP_TYPE.RINGBUF, 'bpf_ringbuf_map'],
+  [BPF_MAP_TYPE.LRU_HASH, 'bpf_htab'],
+  [BPF_MAP_TYPE.LRU_PERCPU_HASH, 'bpf_htab'],
+  [BPF_MAP_TYPE.LPM_TRIE, 'lpm_trie'],
+  [BPF_MAP_TYPE.QUEUE, 'bpf_queue_stack'],
+  [BPF_MAP_TYPE.STACK, 'bpf_queue_stack'],
+  [BPF_MAP_TYPE.BLOOM_FILTER, 'bpf_bloom_filter'],
 ]);
 
 /** Size of the header where the target does not know `struct bpf_map`. */

@@ -1,6 +1,7 @@
 // The same calls on maps of both backends: values, absent keys and errno values are equal.
 import {
   BPF_F_MMAPABLE,
+  BPF_F_NO_COMMON_LRU,
   BPF_F_NO_PREALLOC,
   BPF_F_RDONLY,
   BPF_F_RDONLY_PROG,
@@ -17,12 +18,14 @@ import { contentsOf, outcomeOf, pinToFirstCpu } from './outcome.ts';
 type Step = readonly [what: string, work: (map: BackendMap) => unknown];
 
 const lookup = (key: Uint8Array): Step => [`lookup ${key}`, (map) => map.lookup(key)];
+const hashes: ReadonlySet<number> = new Set([BPF_MAP_TYPE.HASH, BPF_MAP_TYPE.LRU_HASH]);
+
 /** The order of a hash is its own: of its next key only whether there is one. */
 const next = (key?: Uint8Array): Step => [
   `next ${key}`,
   (map) => {
     const found = map.nextKey(key);
-    return map.type === BPF_MAP_TYPE.HASH ? found !== undefined : found;
+    return hashes.has(map.type) ? found !== undefined : found;
   },
 ];
 const remove = (key: Uint8Array): Step => [`delete ${key}`, (map) => map.delete(key)];
@@ -376,6 +379,10 @@ compare(
 );
 compare('a hash is no Bloom filter', mapOf({ type: BPF_MAP_TYPE.HASH }), [contains(1n)]);
 
+const lru = { type: BPF_MAP_TYPE.LRU_HASH, maxEntries: 2000 };
+compare('hash that evicts', mapOf(lru), common);
+compare('batches of a hash that evicts', mapOf(lru), many);
+
 const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
   ['array with an odd key', { keySize: 3 }],
   ['array without entries', { maxEntries: 0 }],
@@ -395,6 +402,10 @@ const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
   ['trie without a value', { ...trie, valueSize: 0 }],
   ['trie of enormous values', { ...trie, valueSize: 1 << 23 }],
   ['trie without entries', { ...trie, maxEntries: 0 }],
+  ['hash that evicts, on demand', { ...lru, flags: BPF_F_NO_PREALLOC }],
+  ['hash that evicts, without a value', { ...lru, valueSize: 0 }],
+  ['hash that evicts, memory-mappable', { ...lru, flags: BPF_F_MMAPABLE }],
+  ['hash with lists by CPU', { type: BPF_MAP_TYPE.HASH, flags: BPF_F_NO_COMMON_LRU }],
   ['queue with a key', { type: BPF_MAP_TYPE.QUEUE }],
   ['queue without entries', { type: BPF_MAP_TYPE.QUEUE, keySize: 0, maxEntries: 0 }],
   ['stack without a value', { type: BPF_MAP_TYPE.STACK, keySize: 0, valueSize: 0 }],
@@ -407,7 +418,12 @@ const refused: readonly (readonly [string, Partial<MapSpec>])[] = [
 ];
 for (const [title, more] of refused) compare(`creation: ${title}`, mapOf(more));
 
-for (const type of [BPF_MAP_TYPE.PERCPU_ARRAY, BPF_MAP_TYPE.PERCPU_HASH]) {
+const percpuTypes = [
+  BPF_MAP_TYPE.PERCPU_ARRAY,
+  BPF_MAP_TYPE.PERCPU_HASH,
+  BPF_MAP_TYPE.LRU_PERCPU_HASH,
+];
+for (const type of percpuTypes) {
   kernelTest(`per-CPU map of type ${type}`, (t) => {
     using vm = createVm();
     using kernel = createKernelBackend();
@@ -428,7 +444,7 @@ for (const type of [BPF_MAP_TYPE.PERCPU_ARRAY, BPF_MAP_TYPE.PERCPU_HASH]) {
         removeMany(u32(3), u32(3)),
         contents,
       ];
-      return observe(backend, mapOf({ type }), steps);
+      return observe(backend, mapOf({ type, ...(type > 6 && { maxEntries: 2000 }) }), steps);
     });
     t.deepEqual(outcomes[0], outcomes[1]);
   });

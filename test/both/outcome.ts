@@ -12,7 +12,11 @@ export type MapContents =
   | { readonly samples: readonly string[] }
   | 'not compared';
 
-const perCpu: ReadonlySet<number> = new Set([BPF_MAP_TYPE.PERCPU_ARRAY, BPF_MAP_TYPE.PERCPU_HASH]);
+const perCpu: ReadonlySet<number> = new Set([
+  BPF_MAP_TYPE.PERCPU_ARRAY,
+  BPF_MAP_TYPE.PERCPU_HASH,
+  BPF_MAP_TYPE.LRU_PERCPU_HASH,
+]);
 
 /** Maps without keys; a Bloom filter's bits are its backend's own. */
 const keyless: ReadonlySet<number> = new Set([

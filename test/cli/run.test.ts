@@ -147,3 +147,20 @@ test('a program that traps: one sentence with its line', async (t) => {
   t.deepEqual({ status, out }, { status: 1, out: '' });
   t.regex(err, /^Error: [^\n]+\n$/);
 });
+
+test('queues and stacks are shown in the order in which values come out', async (t) => {
+  const packet = '00'.repeat(64);
+  const run = async (program: string) => {
+    const object = objectPath('v3/queues');
+    const { out } = await tsbpf('-j', 'run', object, '--program', program, '--packet', packet);
+    return new Map(
+      (JSON.parse(out).maps as { name: string; events?: unknown; note?: string }[]).map((map) => [
+        map.name,
+        map.events ?? map.note,
+      ]),
+    );
+  };
+  t.deepEqual((await run('use_queue')).get('queue'), [4]);
+  t.deepEqual((await run('use_stack')).get('stack'), [2]);
+  t.regex(String((await run('use_filter')).get('seen')), /cannot be listed/);
+});

@@ -48,7 +48,7 @@ export type RunMap = {
   readonly elements: readonly RunElement[] | undefined;
   /** Present for maps of data sections: their variables by name. */
   readonly variables: Json | undefined;
-  /** Present for ring buffers: the samples, in order. */
+  /** Present for ring buffers, queues and stacks: the samples or values, in order. */
   readonly events: readonly Json[] | undefined;
   /** Why the contents are not shown. */
   readonly note: string | undefined;
@@ -192,6 +192,12 @@ class Contents {
       });
       return { ...base, events };
     }
+    if (spec.type === BPF_MAP_TYPE.QUEUE || spec.type === BPF_MAP_TYPE.STACK) {
+      return { ...base, events: this.#drained(spec, map) };
+    }
+    if (spec.type === BPF_MAP_TYPE.BLOOM_FILTER) {
+      return { ...base, note: 'what is in a Bloom filter cannot be listed' };
+    }
     if (handleMaps.has(spec.type)) {
       return { ...base, note: 'holds programs or maps' };
     }
@@ -200,6 +206,18 @@ class Contents {
       return { ...base, variables: value === undefined ? {} : this.#value(spec.valueType, value) };
     }
     return { ...base, elements: this.#elements(spec, map) };
+  }
+
+  /** What comes out of a queue or stack, in its order. */
+  #drained(spec: MapSpec, map: BackendMap): readonly Json[] {
+    const values: Json[] = [];
+    const key = new Uint8Array(0);
+    for (let left = map.maxEntries; left > 0; left--) {
+      const value = map.lookupAndDelete(key);
+      if (value === undefined) break;
+      values.push(this.#value(spec.valueType, value));
+    }
+    return values;
   }
 
   #elements(spec: MapSpec, map: BackendMap): readonly RunElement[] {

@@ -257,7 +257,11 @@ export class PercpuHashMap extends TableMap {
 }
 
 /** Calls back for each element; the key's bytes are the table's own, as in the kernel. */
-function forEachElement(table: HashTable, offset: number, callback: ElementCallback): number {
+export function forEachElement(
+  table: HashTable,
+  offset: number,
+  callback: ElementCallback,
+): number {
   let visited = 0;
   table.walk((element) => {
     visited++;

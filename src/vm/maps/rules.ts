@@ -2,6 +2,7 @@ import {
   BPF_F_INNER_MAP,
   BPF_F_LINK,
   BPF_F_MMAPABLE,
+  BPF_F_NO_COMMON_LRU,
   BPF_F_NO_PREALLOC,
   BPF_F_NUMA_NODE,
   BPF_F_PRESERVE_ELEMS,
@@ -89,6 +90,9 @@ function checkType(spec: MapSpec, pageSize: number): Refusal | undefined {
     case BPF_MAP_TYPE.HASH:
     case BPF_MAP_TYPE.PERCPU_HASH:
       return checkHash(spec);
+    case BPF_MAP_TYPE.LRU_HASH:
+    case BPF_MAP_TYPE.LRU_PERCPU_HASH:
+      return checkLru(spec);
     case BPF_MAP_TYPE.HASH_OF_MAPS:
       return spec.valueSize === 4 ? checkHash(spec) : invalid('value_size must be 4');
     case BPF_MAP_TYPE.RINGBUF:
@@ -176,10 +180,26 @@ function checkSlotArray(spec: MapSpec): Refusal | undefined {
   return checkArray(spec);
 }
 
-function checkHash(spec: MapSpec): Refusal | undefined {
-  const percpu = spec.type === BPF_MAP_TYPE.PERCPU_HASH;
-  const flags = checkFlags(spec.flags, hashFlags);
+/** Those that evict reserve their elements at once, always. */
+function checkLru(spec: MapSpec): Refusal | undefined {
+  const flags = checkFlags(spec.flags, hashFlags | BPF_F_NO_COMMON_LRU);
   if (flags !== undefined) return flags;
+  if ((spec.flags & BPF_F_NO_PREALLOC) !== 0) {
+    return { errno: 'ENOTSUPP', reason: 'BPF_F_NO_PREALLOC is not for maps that evict' };
+  }
+  if (both(spec.flags, BPF_F_NUMA_NODE, BPF_F_NO_COMMON_LRU)) {
+    return invalid('BPF_F_NUMA_NODE and BPF_F_NO_COMMON_LRU exclude each other');
+  }
+  return checkTable(spec, spec.type === BPF_MAP_TYPE.LRU_PERCPU_HASH);
+}
+
+function checkHash(spec: MapSpec): Refusal | undefined {
+  const flags = checkFlags(spec.flags, hashFlags);
+  return flags ?? checkTable(spec, spec.type === BPF_MAP_TYPE.PERCPU_HASH);
+}
+
+/** `htab_map_alloc_check`, flags apart. */
+function checkTable(spec: MapSpec, percpu: boolean): Refusal | undefined {
   if (percpu && (spec.flags & BPF_F_NUMA_NODE) !== 0)
     return invalid('per-CPU maps have no NUMA node');
   if (spec.maxEntries === 0) return invalid('max_entries must not be 0');
