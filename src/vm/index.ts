@@ -10,7 +10,6 @@ export { BloomFilterMap } from './maps/bloom-filter.ts';
 export { mapTypes } from './maps/create.ts';
 export { HashMap, PercpuHashMap } from './maps/hash.ts';
 export { LpmTrieMap } from './maps/lpm-trie.ts';
-export { LruHashMap, LruPercpuHashMap } from './maps/lru.ts';
 export { VmMap } from './maps/map.ts';
 export { QueueMap, StackMap } from './maps/queue.ts';
 export { RingBufferMap } from './maps/ring-buffer.ts';

@@ -109,7 +109,8 @@ function planMap(map: VmMap): MapPlan | undefined {
     const { elements, littleEndian } = map;
     return { ...common, kind: 'array', elements, littleEndian, remove: false };
   }
-  if (map instanceof HashMap || map instanceof PercpuHashMap) {
+  // Compiled code keeps no account of which elements were used.
+  if ((map instanceof HashMap || map instanceof PercpuHashMap) && map.eviction === undefined) {
     const { state, seed, stride, payloadOffset } = map.table;
     const grows = (map.flags & BPF_F_NO_PREALLOC) !== 0;
     return { ...common, kind: 'hash', state, seed, stride, payloadOffset, grows };

@@ -6,7 +6,6 @@ import { ArrayMap, PercpuArrayMap } from './array.ts';
 import { BloomFilterMap } from './bloom-filter.ts';
 import { HashMap, PercpuHashMap } from './hash.ts';
 import { LpmTrieMap } from './lpm-trie.ts';
-import { LruHashMap, LruPercpuHashMap } from './lru.ts';
 import type { MapOptions, VmMap } from './map.ts';
 import { QueueMap, StackMap } from './queue.ts';
 import { RingBufferMap } from './ring-buffer.ts';
@@ -25,8 +24,8 @@ const classes = new Map<number, new (options: MapOptions) => VmMap>([
   [BPF_MAP_TYPE.HASH_OF_MAPS, HashOfMaps],
   [BPF_MAP_TYPE.RINGBUF, RingBufferMap],
   [BPF_MAP_TYPE.STRUCT_OPS, StructOpsMap],
-  [BPF_MAP_TYPE.LRU_HASH, LruHashMap],
-  [BPF_MAP_TYPE.LRU_PERCPU_HASH, LruPercpuHashMap],
+  [BPF_MAP_TYPE.LRU_HASH, HashMap],
+  [BPF_MAP_TYPE.LRU_PERCPU_HASH, PercpuHashMap],
   [BPF_MAP_TYPE.LPM_TRIE, LpmTrieMap],
   [BPF_MAP_TYPE.QUEUE, QueueMap],
   [BPF_MAP_TYPE.STACK, StackMap],

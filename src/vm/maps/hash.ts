@@ -1,8 +1,9 @@
-import { BPF_F_LOCK, BPF_F_NO_PREALLOC } from '../../abi/bpf.ts';
+import { BPF_F_LOCK, BPF_F_NO_PREALLOC, BPF_MAP_TYPE } from '../../abi/bpf.ts';
 import { ERRNO } from '../../abi/errno.ts';
 import type { MapBatch } from '../../backend/backend.ts';
 import { alignUp } from '../ranges.ts';
 import { type BatchCall, type BatchRequest, BatchResult } from './batch.ts';
+import { EvictionRing } from './eviction.ts';
 import { HashTable } from './hash-table.ts';
 import { checkUpdateFlags, type ElementCallback, type MapOptions, VmMap } from './map.ts';
 import { readCpus, updateKind, writeCpus } from './percpu.ts';
@@ -36,13 +37,21 @@ export function nextTableKey(
 
 const allBatches: readonly BatchCall[] = ['lookup', 'take', 'update', 'delete'];
 
+const evicting: ReadonlySet<number> = new Set([
+  BPF_MAP_TYPE.LRU_HASH,
+  BPF_MAP_TYPE.LRU_PERCPU_HASH,
+]);
+
 /** What maps with a value behind each key of a table share. */
 export abstract class TableMap extends VmMap {
   readonly table: HashTable;
+  /** Set for types that drop an element where they are full, instead of refusing a new one. */
+  readonly eviction: EvictionRing | undefined;
 
   constructor(options: MapOptions, payloadSize: number) {
     super(options);
     this.table = tableFor(options, payloadSize);
+    this.eviction = evicting.has(this.type) ? new EvictionRing() : undefined;
   }
 
   override elementDelete(key: Uint8Array, at: number): number {
@@ -56,7 +65,30 @@ export abstract class TableMap extends VmMap {
     this.table.destroy();
   }
 
+  /** The element of a key that a program looks up; 0 where there is none. */
+  protected findUsed(key: Uint8Array, at: number): number {
+    const element = this.table.find(key, at);
+    this.eviction?.use(element);
+    return element;
+  }
+
+  /** An element for a key that is not there, not yet linked and with unknown payload; or a negated errno. */
+  protected makeElement(key: Uint8Array, at: number): number {
+    if (this.table.count >= this.maxEntries) {
+      const oldest = this.eviction?.choose() ?? 0;
+      if (oldest === 0) return -ERRNO.E2BIG;
+      this.remove(oldest);
+    }
+    return this.table.create(key, at) || -ERRNO.ENOMEM;
+  }
+
+  protected link(element: number): void {
+    this.table.link(element);
+    this.eviction?.enter(element);
+  }
+
   protected remove(element: number): void {
+    this.eviction?.leave(element);
     this.table.unlink(element);
     this.table.drop(element);
   }
@@ -134,7 +166,7 @@ function writeCursor(hash: number): Uint8Array {
 }
 
 /**
- * `BPF_MAP_TYPE_HASH`, preallocated or on demand. An update never changes the old element:
+ * `BPF_MAP_TYPE_HASH`, preallocated or on demand, and `BPF_MAP_TYPE_LRU_HASH`. An update never changes the old element:
  * it puts a new one in front and takes the old one out, so that a program which holds a
  * pointer to the old value still reads it. Source of the rules: kernel/bpf/hashtab.c.
  */
@@ -144,7 +176,7 @@ export class HashMap extends TableMap {
   }
 
   override elementLookup(key: Uint8Array, at: number, _cpu: number): number {
-    const element = this.table.find(key, at);
+    const element = this.findUsed(key, at);
     return element === 0 ? 0 : element + this.table.payloadOffset;
   }
 
@@ -160,17 +192,18 @@ export class HashMap extends TableMap {
     const checked = checkUpdateFlags(flags, old !== 0);
     if (checked < 0) return checked;
     if ((flags & BPF_F_LOCK) !== 0) {
-      if (!this.hasSpinLock) return -ERRNO.EINVAL;
+      if (!this.hasSpinLock || this.eviction !== undefined) return -ERRNO.EINVAL;
       if (old !== 0) {
         this.copyValue(old + this.table.payloadOffset, value, valueAt);
         return 0;
       }
     }
-    if (old === 0 && this.table.count >= this.maxEntries) return -ERRNO.E2BIG;
-    const element = this.table.create(key, at);
-    if (element === 0) return -ERRNO.ENOMEM;
+    const element =
+      old === 0 ? this.makeElement(key, at) : this.table.create(key, at) || -ERRNO.ENOMEM;
+    if (element < 0) return element;
     this.initValue(element + this.table.payloadOffset, value, valueAt);
-    this.table.link(element);
+    this.link(element);
+    this.eviction?.use(element);
     if (old !== 0) this.remove(old);
     return 0;
   }
@@ -185,7 +218,7 @@ export class HashMap extends TableMap {
 }
 
 /**
- * `BPF_MAP_TYPE_PERCPU_HASH`: an element holds one value for each CPU, `valueStride` apart.
+ * `BPF_MAP_TYPE_PERCPU_HASH` and `BPF_MAP_TYPE_LRU_PERCPU_HASH`: an element holds one value for each CPU, `valueStride` apart.
  * Updates change the element in place; a program changes its own CPU's value only.
  */
 export class PercpuHashMap extends TableMap {
@@ -202,7 +235,7 @@ export class PercpuHashMap extends TableMap {
   }
 
   override elementLookup(key: Uint8Array, at: number, cpu: number): number {
-    const element = this.table.find(key, at);
+    const element = this.findUsed(key, at);
     return element === 0 ? 0 : element + this.table.payloadOffset + cpu * this.valueStride;
   }
 
@@ -243,25 +276,20 @@ export class PercpuHashMap extends TableMap {
   #elementFor(key: Uint8Array, at: number, flags: number): number {
     // In the kernel per-CPU hash maps take no BPF_F_LOCK at all.
     if ((flags & BPF_F_LOCK) !== 0) return -ERRNO.EINVAL;
-    const old = this.table.find(key, at);
+    const old = this.findUsed(key, at);
     const checked = checkUpdateFlags(flags, old !== 0);
     if (checked < 0 || old !== 0) return checked < 0 ? checked : old;
-    if (this.table.count >= this.maxEntries) return -ERRNO.E2BIG;
-    const element = this.table.create(key, at);
-    if (element === 0) return -ERRNO.ENOMEM;
+    const element = this.makeElement(key, at);
+    if (element < 0) return element;
     const payload = element + this.table.payloadOffset;
     this.memory.bytes.fill(0, payload, payload + this.userValueSize);
-    this.table.link(element);
+    this.link(element);
     return element;
   }
 }
 
 /** Calls back for each element; the key's bytes are the table's own, as in the kernel. */
-export function forEachElement(
-  table: HashTable,
-  offset: number,
-  callback: ElementCallback,
-): number {
+function forEachElement(table: HashTable, offset: number, callback: ElementCallback): number {
   let visited = 0;
   table.walk((element) => {
     visited++;

@@ -227,10 +227,8 @@ export class HashOfMaps extends TableMap {
 
   #insert(key: Uint8Array): number {
     const operation = 'update element';
-    if (this.table.count >= this.maxEntries) throw this.error('E2BIG', operation, 'it is full');
-    const element = this.table.create(key, 0);
-    if (element === 0) throw this.error('ENOMEM', operation);
-    this.table.link(element);
+    const element = this.check(this.makeElement(key, 0), operation);
+    this.link(element);
     return element;
   }
 
