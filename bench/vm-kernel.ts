@@ -4,6 +4,7 @@
 // off, except from programs so short that little more than noise would be left. Best of the
 // samples: a machine that does something else at times makes both slower, never faster.
 import type { Backend, BackendProgram } from '../src/backend/backend.ts';
+import { BpfError } from '../src/errors.ts';
 import { createKernelBackend, kernelSupport } from '../src/kernel/index.ts';
 import { loadObject } from '../src/loader/load.ts';
 import type { LoadedObject } from '../src/loader/loaded.ts';
@@ -95,7 +96,14 @@ async function measure(
 
 function sample(object: LoadedObject, program: BackendProgram, repeat: number) {
   for (const map of object.mapList) if (map?.name === 'ring') map.consume(() => undefined);
-  return program.testRun({ data, repeat });
+  for (;;) {
+    try {
+      return program.testRun({ data, repeat });
+    } catch (error) {
+      // A signal, such as that of a peer's process that ends, stops a series of runs in the kernel.
+      if (!(error instanceof BpfError) || !/EINTR/.test(error.message)) throw error;
+    }
+  }
 }
 
 /** The time beyond the fixed cost, where that is not most of it. */

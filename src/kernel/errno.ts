@@ -83,6 +83,10 @@ const causes: ReadonlyMap<string, string> = new Map([
     `PROG_TEST_RUN ${ERRNO.EINVAL}`,
     'the input does not fit the program type: packets need at least 14 bytes, a context the size and zero fields that the kernel expects',
   ],
+  [
+    `PROG_TEST_RUN ${ERRNO.EINTR}`,
+    'a signal came between two of the runs, of which some were made; start again',
+  ],
   [`mmap ${ERRNO.EPERM}`, 'the map is frozen, or was made read-only for user space'],
 ]);
 
