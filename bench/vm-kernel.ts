@@ -181,7 +181,7 @@ async function callCost({ quick }: BenchOptions): Promise<Row> {
   const input = { data: packet, output: new Uint8Array(packet.length) };
   const runs = quick ? 100 : 20_000;
   const times: number[] = [];
-  for (let round = 0; round < (quick ? 2 : 12); round++) {
+  for (let round = 0; round < (quick ? 3 : 12); round++) {
     times.push(
       timed(() => {
         for (let i = 0; i < runs; i++) program.testRun(input);
