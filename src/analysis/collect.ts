@@ -63,7 +63,7 @@ export interface Uses {
   readonly call: NeedPlace | undefined;
 }
 
-/** Goes through the instructions and relocations of functions. */
+/** What functions use together. Each function is gone through once, whoever asks how often. */
 export function usesOf(spec: ObjectSpec, functions: readonly FunctionIndex[]): Uses {
   const helpers = new Map<number, NeedPlace[]>();
   const groups = new Map<InstructionGroup, NeedPlace[]>();
@@ -72,35 +72,64 @@ export function usesOf(spec: ObjectSpec, functions: readonly FunctionIndex[]): U
   let callback: NeedPlace | undefined;
   let call: NeedPlace | undefined;
   for (const index of functions) {
-    const fn = spec.functions[index] as FunctionSpec;
-    const placeOf = (insn: number): NeedPlace => ({
-      ...{ function: index, functionName: fn.name, insn },
-      source: sourceLineAt({ lineInfo: fn.lineInfo, btf: spec.btf }, insn),
-    });
-    const kfuncs = new Set<number>();
-    for (const relocation of fn.relocations) {
-      const place = (): NeedPlace => placeOf(relocation.insn);
-      if (relocation.kind === 'extern-call') kfuncs.add(relocation.insn);
-      if (relocation.kind === 'extern-call' || relocation.kind === 'extern-address') {
-        add(externs, relocation.extern, place());
-      } else if (relocation.kind === 'function-address') callback ??= place();
-      else if (relocation.kind === 'call') call ??= place();
-      else if (relocation.kind !== 'jump-table') maps.add(relocation.map);
-    }
-    for (const at of instructionsOf(fn.insns)) {
-      const helper = kfuncs.has(at) ? undefined : helperAt(fn.insns, at);
-      if (helper !== undefined) add(helpers, helper, placeOf(at));
-      const group = groupOf(fn.insns, at);
-      if (group !== undefined) add(groups, group, placeOf(at));
-    }
+    const own = usesOfFunction(spec, index);
+    for (const [helper, places] of own.helpers) add(helpers, helper, places);
+    for (const [group, places] of own.groups) add(groups, group, places);
+    for (const [wanted, places] of own.externs) add(externs, wanted, places);
+    for (const map of own.maps) maps.add(map);
+    callback ??= own.callback;
+    call ??= own.call;
   }
   return { helpers, groups, externs, maps, callback, call };
 }
 
-function add<K, V>(to: Map<K, V[]>, key: K, value: V): void {
+/** By the function, whose place in its object is part of what is known. */
+const known = new WeakMap<FunctionSpec, Uses>();
+
+function usesOfFunction(spec: ObjectSpec, index: FunctionIndex): Uses {
+  const fn = spec.functions[index] as FunctionSpec;
+  let uses = known.get(fn);
+  if (uses === undefined) {
+    uses = lookThrough(spec, fn, index);
+    known.set(fn, uses);
+  }
+  return uses;
+}
+
+function lookThrough(spec: ObjectSpec, fn: FunctionSpec, index: FunctionIndex): Uses {
+  const helpers = new Map<number, NeedPlace[]>();
+  const groups = new Map<InstructionGroup, NeedPlace[]>();
+  const externs = new Map<number, NeedPlace[]>();
+  const maps = new Set<MapIndex>();
+  let callback: NeedPlace | undefined;
+  let call: NeedPlace | undefined;
+  const placeOf = (insn: number): NeedPlace => ({
+    ...{ function: index, functionName: fn.name, insn },
+    source: sourceLineAt({ lineInfo: fn.lineInfo, btf: spec.btf }, insn),
+  });
+  const kfuncs = new Set<number>();
+  for (const relocation of fn.relocations) {
+    const place = (): NeedPlace => placeOf(relocation.insn);
+    if (relocation.kind === 'extern-call') kfuncs.add(relocation.insn);
+    if (relocation.kind === 'extern-call' || relocation.kind === 'extern-address') {
+      add(externs, relocation.extern, [place()]);
+    } else if (relocation.kind === 'function-address') callback ??= place();
+    else if (relocation.kind === 'call') call ??= place();
+    else if (relocation.kind !== 'jump-table') maps.add(relocation.map);
+  }
+  for (const at of instructionsOf(fn.insns)) {
+    const helper = kfuncs.has(at) ? undefined : helperAt(fn.insns, at);
+    if (helper !== undefined) add(helpers, helper, [placeOf(at)]);
+    const group = groupOf(fn.insns, at);
+    if (group !== undefined) add(groups, group, [placeOf(at)]);
+  }
+  return { helpers, groups, externs, maps, callback, call };
+}
+
+function add<K, V>(to: Map<K, V[]>, key: K, added: readonly V[]): void {
   const values = to.get(key);
-  if (values === undefined) to.set(key, [value]);
-  else values.push(value);
+  if (values === undefined) to.set(key, [...added]);
+  else for (const value of added) values.push(value);
 }
 
 function programTypes(programs: readonly ProgramSpec[]): Requirement[] {
@@ -147,7 +176,7 @@ function withInner(spec: ObjectSpec, wanted: ReadonlySet<MapIndex>): readonly In
 
 function mapTypes(maps: readonly IndexedMap[]): Requirement[] {
   const found = new Map<number, MapIndex[]>();
-  for (const [index, { type }] of maps) add(found, type, index);
+  for (const [index, { type }] of maps) add(found, type, [index]);
   return [...found].map(([type, of]) => ({ kind: 'map-type', type, maps: [...new Set(of)] }));
 }
 
@@ -158,7 +187,7 @@ function mapFlags(maps: readonly IndexedMap[]): Requirement[] {
     const flags = data === undefined ? all : all & ~BPF_F_MMAPABLE;
     for (let bit = 0; bit < 32; bit++) {
       const flag = (1 << bit) >>> 0;
-      if ((flags & flag) !== 0) add(found, flag, index);
+      if ((flags & flag) !== 0) add(found, flag, [index]);
     }
   }
   return [...found].map(([flag, of]) => ({ kind: 'map-flag', flag, maps: [...new Set(of)] }));
