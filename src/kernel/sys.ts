@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { BPF_CMD } from '../abi/bpf.ts';
 import { ERRNO } from '../abi/errno.ts';
 import { BpfError } from '../errors.ts';
 
@@ -161,6 +162,37 @@ export function systemCalls(): KernelCalls {
   return loadedCalls;
 }
 
+/**
+ * Commands that may have done something though they fail, so that doing them again is
+ * something else: test runs and batches.
+ */
+const unrepeatable: ReadonlySet<number> = new Set([
+  BPF_CMD.PROG_TEST_RUN,
+  BPF_CMD.MAP_LOOKUP_BATCH,
+  BPF_CMD.MAP_LOOKUP_AND_DELETE_BATCH,
+  BPF_CMD.MAP_UPDATE_BATCH,
+  BPF_CMD.MAP_DELETE_BATCH,
+]);
+
+/** How often libbpf loads again on `EAGAIN`, and more. */
+const mostTries = 8;
+
+/**
+ * Makes a call that failed with `EAGAIN` or `ETIMEDOUT` again. Between a call and the reading
+ * of errno V8 may stop for its collector, whose threads wait for each other through futex(2) and
+ * leave these numbers behind: `ENOENT` at the end of a list was seen to become `EAGAIN`. What
+ * failed has done nothing, so the second answer is as good. Loading a program may really give
+ * `EAGAIN`, where libbpf tries again, too.
+ */
+export function surely(command: number, call: () => number): number {
+  let result = call();
+  for (let tries = 1; tries < mostTries && !unrepeatable.has(command); tries++) {
+    if (result !== -ERRNO.EAGAIN && result !== -ERRNO.ETIMEDOUT) break;
+    result = call();
+  }
+  return result;
+}
+
 /** What is being handed to the kernel right now, reachable from here whatever the optimiser does. */
 const rooted: { attr: BpfCall | undefined } = { attr: undefined };
 
@@ -176,13 +208,15 @@ function loadCalls(): KernelCalls {
   const mremap = libc.func('intptr_t mremap(intptr_t, size_t, size_t, int, intptr_t)');
   const munmap = libc.func('int munmap(intptr_t, size_t)');
   const close = libc.func('int close(int)');
-  // errno is read at once after the call: nothing runs between the two that could change it.
+  // errno is read at once after the call; see `surely` for what may come between.
   const status = (result: number): number => (result === -1 ? -errno() || -ERRNO.EINVAL : result);
   return {
     pageSize: libc.func('int getpagesize()')(),
     bpf(attr) {
       rooted.attr = attr;
-      const result = status(syscall(number, attr.number, attr.bytes, attr.bytes.length));
+      const result = surely(attr.number, () =>
+        status(syscall(number, attr.number, attr.bytes, attr.bytes.length)),
+      );
       rooted.attr = undefined;
       return result;
     },
