@@ -219,10 +219,11 @@ function features(spec: ObjectSpec, { programs, functions, uses }: Scope): Requi
   };
   const mapNames = (test: (map: MapSpec) => boolean): string | undefined =>
     [...uses.maps].map((index) => spec.maps[index] as MapSpec).find(test)?.name;
+  // Weak ones read as zero, or are never called, where kernels know nothing of them.
   const externName = (test: (kind: string, typed: boolean) => boolean): string | undefined =>
     [...uses.externs.keys()]
-      .map((index) => spec.externs[index])
-      .find((each) => each !== undefined && test(each.kind, each.type !== undefined))?.name;
+      .map((index) => spec.externs[index] as ExternSpec)
+      .find(({ weak, kind, type }) => !weak && test(kind, type !== undefined))?.name;
   const globals = [...functions].map((index) => spec.functions[index] as FunctionSpec);
   const entries = new Set(spec.programs.map((program) => program.function));
   need(

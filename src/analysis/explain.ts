@@ -144,6 +144,9 @@ function outcomeOf(
   if (!typed && kernel.symbols === undefined) {
     return { verdict: 'unknown', reason: 'symbols without types are in kallsyms only' };
   }
+  if (!typed && kernel.symbols?.has(wanted.name) === true) {
+    return { verdict: 'found', reason: undefined };
+  }
   return { verdict: 'missing', reason: resolved.reason };
 }
 

@@ -46,11 +46,12 @@ export const helperVersions: Table = table(`
   5.0: 91 92
   5.1: 93-98
   5.2: 99-108
-  5.3: 109 110
-  5.5: 111-118
-  5.6: 119 121
-  5.7: 120 122-124 126-129
-  5.8: 125 130-135
+  5.3: 109
+  5.4: 110
+  5.5: 111-115
+  5.6: 116-118
+  5.7: 119-124
+  5.8: 125-135
   5.9: 136-141
   5.10: 142-155
   5.11: 156-162
@@ -201,23 +202,24 @@ export const featureVersions: Readonly<Record<ObjectFeature, KernelVersion>> = {
  * Kernel functions that programs often call; the release that brought each. Others are not
  * known: only a kernel's own types say whether it has them.
  */
-const kfuncVersions: ReadonlyMap<string, KernelVersion> = new Map(
+export const kfuncVersions: ReadonlyMap<string, KernelVersion> = new Map(
   Object.entries({
     '6.1': 'bpf_lookup_user_key bpf_lookup_system_key bpf_key_put bpf_verify_pkcs7_signature',
     '6.2':
-      'bpf_obj_new_impl bpf_obj_drop_impl bpf_list_push_front_impl bpf_list_push_back_impl ' +
-      'bpf_list_pop_front bpf_list_pop_back bpf_rcu_read_lock bpf_rcu_read_unlock ' +
-      'bpf_task_acquire bpf_task_release bpf_task_from_pid bpf_cgroup_acquire ' +
+      'bpf_obj_new_impl bpf_obj_drop_impl bpf_list_pop_front bpf_list_pop_back ' +
+      'bpf_rcu_read_lock bpf_rcu_read_unlock bpf_task_acquire bpf_task_release bpf_task_from_pid bpf_cgroup_acquire ' +
       'bpf_cgroup_release bpf_cast_to_kern_ctx bpf_rdonly_cast',
-    '6.3': 'bpf_rbtree_add_impl bpf_rbtree_first bpf_rbtree_remove bpf_cpumask_create',
+    '6.3': 'bpf_rbtree_first bpf_rbtree_remove bpf_cpumask_create',
     '6.4':
       'bpf_iter_num_new bpf_iter_num_next bpf_iter_num_destroy bpf_dynptr_from_skb ' +
-      'bpf_dynptr_from_xdp bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_refcount_acquire_impl',
+      'bpf_dynptr_from_xdp bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_refcount_acquire_impl ' +
+      'bpf_list_push_front_impl bpf_list_push_back_impl bpf_rbtree_add_impl',
     '6.5': 'bpf_dynptr_adjust bpf_dynptr_size bpf_dynptr_clone',
     '6.7': 'bpf_throw bpf_iter_task_new bpf_iter_css_new bpf_percpu_obj_new_impl',
     '6.9': 'bpf_arena_alloc_pages bpf_arena_free_pages',
     '6.10': 'bpf_wq_init bpf_wq_start bpf_preempt_disable bpf_preempt_enable',
-    '6.12': 'bpf_get_kmem_cache bpf_copy_from_user_str',
+    '6.12': 'bpf_copy_from_user_str',
+    '6.13': 'bpf_get_kmem_cache',
     '6.14': 'bpf_local_irq_save bpf_local_irq_restore',
     '6.15': 'bpf_res_spin_lock bpf_res_spin_unlock bpf_dynptr_copy',
   }).flatMap(([version, names]) => {

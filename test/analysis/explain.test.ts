@@ -84,3 +84,13 @@ test('attach targets that are there, and those that are not', (t) => {
   );
   t.regex(targets[0]?.reason ?? '', /btf_trace_task_newtask/);
 });
+
+test('a symbol without a type is looked up among the names of kallsyms', (t) => {
+  const verdict = (symbols: ReadonlySet<string> | undefined) =>
+    explainNeeds(open('ksyms_untyped'), { ...kernelWith('x', 0), symbols }).externs.find(
+      (each) => each.name === 'bpf_link_fops',
+    )?.verdict;
+  t.is(verdict(undefined), 'unknown');
+  t.is(verdict(new Set(['bpf_link_fops'])), 'found');
+  t.is(verdict(new Set()), 'missing');
+});
